@@ -1,0 +1,45 @@
+# The front door. `make` alone prints this list.
+#
+#   DATA=folder      demo: your own recordings instead of the bundled instruments
+#   TORCH=cpu|cuda   env: which PyTorch (remembered; cpu at first)
+#   CONDA=program    env: this micromamba, mamba or conda; CONDA=none for a plain venv
+#   WORKERS=n        test: how many tests run at a time
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help env lab demo test bench lint clean
+
+DATA ?=
+WORKERS ?= 2
+export DATA
+ENV := bash pd_setup/create_env.sh
+RUN := $(ENV) --run
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+env: ## set up the Python environment (the other targets do it too)
+	@$(ENV)
+
+lab: env ## open the notebooks in JupyterLab
+	@$(RUN) python -m jupyterlab notebooks/00_start_here.ipynb
+
+demo: env ## sounds to model to sound in minutes; results in build/demo (DATA=folder for your own recordings)
+	@case "$$DATA" in "~/"*) DATA="$$HOME/$${DATA#??}" ;; esac; \
+	$(RUN) python -m ravecourse.demo $${DATA:+--data "$$DATA"}
+
+test: env ## run all tests and all notebooks
+	@OMP_NUM_THREADS=1 $(RUN) python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
+		-n $(WORKERS) --dist loadfile $(wildcard notebooks) tests
+
+bench: env ## measure the models on this machine
+	@$(RUN) python -m ravecourse bench
+
+lint: env ## check the style of Python files, notebooks and shell scripts
+	@$(RUN) ruff check .
+	@$(RUN) shellcheck .ci/run pd_setup/*.sh
+
+clean: ## delete build/ and caches (keeps the environment, and your models in runs/)
+	@rm -rf build .pytest_cache .ruff_cache
+	@find benchmarks notebooks ravecourse tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	@echo "Deleted build/ and the caches. Kept: the environment (.venv or .conda) and your models (runs)."

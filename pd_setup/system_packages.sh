@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# The system packages that the course needs: which, why, and how to get them.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+Usage: pd_setup/system_packages.sh [--list | --install] GROUP...
+
+Looks for the programs that a part of the course needs. As root, or where sudo asks for no password, missing
+ones are installed with apt-get; everywhere else the command to type is printed and the exit status is 1.
+
+Groups:
+  python     python3-venv   makes the Python environment (not needed with conda)
+  optional   ffmpeg         reads M4A, WMA and other formats that libsndfile does not
+
+Options:
+  --list      only print the packages of the groups
+  --install   install what is missing (the default is the same)
+TEXT
+}
+
+# packages GROUP: the Debian and Ubuntu packages of a group, one a line
+packages() {
+    case "$1" in
+        python) echo python3; echo python3-venv ;;
+        optional) echo ffmpeg ;;
+        *) echo "No group '$1': choose python or optional." >&2; exit 2 ;;
+    esac
+}
+
+# present PACKAGE: whether what the package brings works, wherever it came from
+present() {
+    case "$1" in
+        python3) command -v python3 >/dev/null ;;
+        python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+        ffmpeg) command -v ffmpeg >/dev/null ;;
+    esac
+}
+
+mode=install
+groups=""
+for argument in "$@"; do
+    case "$argument" in
+        --help | -h) usage; exit 0 ;;
+        --list) mode=list ;;
+        --install) mode=install ;;
+        *) groups="$groups $argument" ;;
+    esac
+done
+if [ -z "$groups" ]; then usage >&2; exit 2; fi
+
+missing=""
+for group in $groups; do
+    names="$(packages "$group")"
+    for package in $names; do
+        if [ "$mode" = list ]; then
+            echo "$package"
+        elif ! present "$package"; then
+            missing="$missing $package"
+        fi
+    done
+done
+if [ -z "$missing" ]; then exit 0; fi
+
+if ! command -v apt-get >/dev/null; then
+    echo "Missing:$missing (Debian's names). This system has no apt-get: install them with its own package manager." >&2
+    exit 1
+fi
+as_root=""
+if [ "$(id -u)" != 0 ]; then
+    if sudo -n true 2>/dev/null; then
+        as_root="sudo -n"
+    else
+        echo "Missing:$missing. Type this, then try again:" >&2
+        echo "  sudo apt-get update && sudo apt-get install -y$missing" >&2
+        exit 1
+    fi
+fi
+echo "Installing with apt-get:$missing"
+# shellcheck disable=SC2086  # both are lists of words
+{
+    $as_root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq $missing >/dev/null
+}
