@@ -1,0 +1,167 @@
+"""The building blocks of encoder and decoder: padded convolutions, residual units, the noise synthesiser.
+
+Every block maps [B, channels, frames] to the same layout and states its padding, so that `streaming` can derive from
+it, and never repeats, what the block does.
+
+Notebook: 03.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+SLOPE = 0.2  # of every LeakyReLU
+
+
+class Conv(nn.Conv1d):
+    """A convolution that pads its input with zeros, so that T inputs give T / stride outputs.
+
+    Args:
+        kernel: taps; dilation: distance between taps; stride: inputs per output.
+        causal: pad at the left only, so that output f needs no input after f * stride.
+        padding_left: another split of the padding than half and half (the rest goes to the right).
+
+    Output f reads the inputs from f * stride - left to f * stride + right.
+    Source: this course. Notebook: 03.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1,
+                 groups: int = 1, bias: bool = False, causal: bool = False, padding_left: int | None = None) -> None:
+        super().__init__(inputs, outputs, kernel, stride=stride, dilation=dilation, groups=groups, bias=bias)
+        total = (kernel - 1) * dilation
+        self.left = total if causal else (total // 2 if padding_left is None else padding_left)
+        self.right = total - self.left
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, inputs, T] -> [B, outputs, T / stride]."""
+        return super().forward(F.pad(x, (self.left, self.right)))
+
+
+class UpConv(nn.ConvTranspose1d):
+    """A transposed convolution: each input frame adds `kernel` samples to an output `stride` times as long.
+
+    Args:
+        stride: outputs per input; the kernel is 2 * stride.
+        lookahead: True crops stride // 2 samples at both ends, so that the output is centred on the input and needs
+            up to stride // 2 samples of the future; False crops at the right only, which is causal.
+
+    Source: RAVE (arXiv 2111.05011), section 3.2. Notebook: 03.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, *, bias: bool = False, lookahead: bool = True) -> None:
+        super().__init__(inputs, outputs, 2 * stride, stride=stride, bias=bias)
+        self.crop = stride // 2 if lookahead else 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, inputs, F] -> [B, outputs, F * stride]."""
+        return super().forward(x)[..., self.crop : self.crop + x.shape[-1] * self.stride[0]]
+
+
+class Residual(nn.Module):
+    """x + branch(x), where the branch keeps the shape. Source: He et al. 2015. Notebook: 03."""
+
+    def __init__(self, *branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(*branch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, T] -> [B, C, T]."""
+        return x + self.branch(x)
+
+
+def activation() -> nn.LeakyReLU:
+    """The activation before every convolution but the first. Source: RAVE (arXiv 2111.05011). Notebook: 03."""
+    return nn.LeakyReLU(SLOPE)
+
+
+def conv(*args: int, normalised: bool = True, **options: object) -> Conv:
+    """A `Conv`, by default with weight normalisation (Salimans and Kingma 2016). Notebook: 03."""
+    layer = Conv(*args, **options)
+    return weight_norm(layer) if normalised else layer
+
+
+def upconv(*args: int, **options: object) -> UpConv:
+    """An `UpConv` with weight normalisation (Salimans and Kingma 2016). Notebook: 03."""
+    return weight_norm(UpConv(*args, **options))
+
+
+def dilated_unit(channels: int, dilation: int, *, kernel: int, **options: object) -> Residual:
+    """A residual unit: a convolution of three taps `dilation` apart, then one of `kernel` taps (1 or 3).
+
+    Source: the published v2 (kernel 1) and v1 (kernel 3) settings. Notebook: 03.
+    """
+    return Residual(activation(), conv(channels, channels, 3, dilation=dilation, **options),
+                    activation(), conv(channels, channels, kernel, **options))
+
+
+def mod_sigmoid(x: Tensor) -> Tensor:
+    """A sigmoid from 1e-7 to 2 with a slow rise, for amplitudes. Source: DDSP (arXiv 2001.04643), B.5. Notebook: 03."""
+    return 2 * torch.sigmoid(x) ** 2.3 + 1e-7
+
+
+class NoiseSynth(nn.Module):
+    """White noise, filtered anew in every frame as the decoder asks: breath, bow, attack.
+
+    A small network reduces the decoder's features by the product of `strides` to frames; each frame gives `n_filter`
+    amplitudes for each sub-band, from which a linear-phase impulse response of 2 * n_filter - 3 taps is made.
+
+    Args:
+        inputs: channels of the features; bands: signals to make; n_filter: amplitudes for each, 2 or more.
+        kernels: taps of each strided convolution. paddings_left: their zeros at the left.
+
+    Source: RAVE (arXiv 2111.05011), section 3.2, after DDSP (arXiv 2001.04643), B.5. Notebook: 03.
+    """
+
+    def __init__(self, inputs: int, bands: int, n_filter: int, strides: tuple[int, ...], capacity: int,
+                 kernels: tuple[int, ...], paddings_left: tuple[int, ...], *, bias: bool) -> None:
+        super().__init__()
+        widths = [inputs] + [capacity] * (len(strides) - 1) + [bands * n_filter]
+        layers: list[nn.Module] = []
+        for i, stride in enumerate(strides):
+            layers += [activation()] * (i > 0)
+            layers += [Conv(widths[i], widths[i + 1], kernels[i], stride=stride, bias=bias,
+                            padding_left=paddings_left[i])]
+        self.net = nn.Sequential(*layers)
+        self.bands, self.n_filter, self.frame = bands, n_filter, math.prod(strides)
+
+        # The inverse real Fourier transform of a symmetric spectrum, times a Hann window, as one small matrix.
+        size = 2 * (n_filter - 1)
+        lags = torch.arange(-(n_filter - 2), n_filter - 1, dtype=torch.float64)
+        bins = torch.arange(n_filter, dtype=torch.float64)
+        weights = torch.full((n_filter, 1), 2.0, dtype=torch.float64)
+        weights[0] = weights[-1] = 1.0
+        transform = weights * torch.cos(2 * math.pi * bins[:, None] * lags / size) / size
+        window = 0.5 + 0.5 * torch.cos(2 * math.pi * lags / size)
+        self.register_buffer("transform", (transform * window).float(), persistent=False)  # [n_filter, lags]
+
+    def amplitudes(self, x: Tensor) -> Tensor:
+        """The filter of each frame and band: [B, inputs, T] -> [B, bands, T / frame, n_filter], 0 to 2."""
+        y = mod_sigmoid(self.net(x) - 5)  # [B, bands * n_filter, T/frame]
+        return y.reshape(len(y), self.bands, self.n_filter, -1).transpose(2, 3)
+
+    def draw(self, amplitudes: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Uniform white noise in -1 to 1 for `filter`: [B, bands, frames, frame]."""
+        shape = (*amplitudes.shape[:3], self.frame)
+        device = generator.device if generator is not None else amplitudes.device
+        return (2 * torch.rand(shape, generator=generator, device=device) - 1).to(amplitudes.device)
+
+    def filter(self, amplitudes: Tensor, noise: Tensor) -> Tensor:
+        """Filter `noise` [B, bands, frames, frame] frame by frame; what would ring past a frame's end is dropped.
+
+        Negative lags of the impulse response stand at the frame's end, as in published models.
+        Returns: [B, bands, frames * frame].
+        """
+        response = amplitudes @ self.transform  # [B, bands, frames, lags]
+        filtered = torch.zeros_like(noise)
+        for i in range(response.shape[-1]):
+            shift = (i - (self.n_filter - 2)) % self.frame
+            filtered = filtered + response[..., i : i + 1] * F.pad(noise, (shift, 0))[..., : self.frame]
+        return filtered.flatten(2)
+
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """[B, inputs, T] -> filtered noise [B, bands, T]; `generator` makes the draw repeatable."""
+        amplitudes = self.amplitudes(x)
+        return self.filter(amplitudes, self.draw(amplitudes, generator))
