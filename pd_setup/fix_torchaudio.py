@@ -1,10 +1,10 @@
 """Make `import torchaudio` work beside the torch that is installed.
 
-Torchaudio's wheel for Linux carries compiled extensions that are linked against CUDA. Beside a torch without CUDA, or
-with another version of it, they cannot be loaded and the whole import fails. The course uses none of them (resampling
-is plain torch), and torchaudio runs without them: so where the import fails, the extensions are deleted.
+Torchaudio's wheel for Linux carries compiled extensions that are linked against CUDA. Beside a torch without
+CUDA, or with another version of it, they cannot be loaded and the whole import fails. The course uses none of
+them (resampling is plain torch), and torchaudio runs without: so where the import fails, they are deleted.
 
-Run with the interpreter of the environment: `python pd_setup/fix_torchaudio.py`. Running it twice does no harm.
+Run with the environment's interpreter: `python pd_setup/fix_torchaudio.py`. Running it twice does no harm.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ assert (half[0, 100:-100] - tone[0, 200:-200:2]).abs().max() < 0.01, "resampling
 
 
 def problem() -> str:
-    """Import torchaudio in a new process and resample with it: the last line of its error, or "" if all is well."""
+    """Import torchaudio in a new process and resample with it: the last line of its error, or ""."""
     run = subprocess.run([sys.executable, "-c", CHECK], capture_output=True, text=True)
     if run.returncode == 0:
         return ""
