@@ -52,7 +52,7 @@ class StreamConv(nn.Module):
         """[B, F, inputs] -> [B, F / stride, outputs]."""
         batch, frames = x.size(0), x.size(1)
         if self.rows.size(0) != batch:
-            self.rows.resize_(batch, self.memory, self.inputs).zero_()
+            self.rows = torch.zeros([batch, self.memory, self.inputs], dtype=x.dtype, device=x.device)
             self.pending = self.late
         if self.taps > 1 and self.pending > 0:
             before = min(self.pending, frames)
@@ -60,7 +60,7 @@ class StreamConv(nn.Module):
             self.pending -= before
         if self.memory > 0:
             x = torch.cat([self.rows, x], 1)
-            self.rows.copy_(x[:, x.size(1) - self.memory :])
+            self.rows = x[:, x.size(1) - self.memory :]
         elif self.skip > 0:
             x = x[:, self.skip :].contiguous()
         count = frames // self.stride
@@ -108,9 +108,9 @@ class Delay(nn.Module):
         if self.length == 0:
             return x
         if self.rows.size(0) != x.size(0):
-            self.rows.resize_(x.size(0), self.length, x.size(2)).zero_()
+            self.rows = torch.zeros([x.size(0), self.length, x.size(2)], dtype=x.dtype, device=x.device)
         x = torch.cat([self.rows, x], 1)
-        self.rows.copy_(x[:, x.size(1) - self.length :])
+        self.rows = x[:, x.size(1) - self.length :]
         return x[:, : x.size(1) - self.length]
 
 
@@ -333,12 +333,13 @@ class StreamingRAVE(nn.Module):
     @torch.jit.export
     def encode(self, audio: Tensor) -> Tensor:
         """Audio [B, C, T], T a multiple of the hop, to latents [B, latent_size, T / hop_length]."""
+        audio = torch.nan_to_num(audio, 0.0, 0.0, 0.0)  # one NaN would stay in the memory of the layers
         return self.encoder(self.analysis(audio)).transpose(1, 2)
 
     @torch.jit.export
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [B, latent_size, F] to audio [B, C, F * hop_length]."""
-        rows = latents.transpose(1, 2)
+        rows = torch.nan_to_num(latents, 0.0, 0.0, 0.0).transpose(1, 2)
         full = torch.matmul(rows, self.pca[: self.latent_size]) + self.mean
         unused = self.pca.size(0) - self.latent_size
         if unused > 0:
