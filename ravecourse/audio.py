@@ -1,5 +1,8 @@
 """Sound files in and out: float32 `[channels, samples]`, full scale 1.0."""
 
+import errno
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,9 +170,11 @@ def write(path: Path | str, audio: Tensor, sample_rate: int, subtype: str = "PCM
                 str(temporary), audio.detach().cpu().float().T.numpy(), sample_rate, subtype, format=format
             )
         except (soundfile.LibsndfileError, ValueError) as error:
+            if shutil.disk_usage(path.parent).free < 4 * audio.numel():
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
             raise RaveCourseError(
                 f"{path} could not be written as {format} {subtype} at {sample_rate} Hz "
-                f"with {audio.shape[0]} channels ({error}). Check the disk, or use .wav."
+                f"with {audio.shape[0]} channels ({error}). Use .wav."
             ) from error
 
 

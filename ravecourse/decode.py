@@ -78,7 +78,7 @@ def decoder(path: Path, block_seconds: float = 10.0) -> Iterator[Decoder]:
 class _Forwards(soundfile.SoundFile):
     """A sound file that is read from start to end.
 
-    soundfile seeks to where it is after every read; in an MP3 that makes a seam, since frames lean on those before.
+    soundfile seeks to where it is after every read. In an MP3 that makes a seam: frames lean on those before.
     """
 
     def seekable(self) -> bool:
@@ -100,12 +100,7 @@ def _soundfile_blocks(path: Path, sound: soundfile.SoundFile, size: int) -> Iter
         done += len(block)
         if len(block):
             yield block
-    short = done < sound.frames and sound.format in (
-        "FLAC",
-        "WAV",
-        "WAVEX",
-        "AIFF",
-    )  # MP3 headers only estimate
+    exact = sound.format in ("FLAC", "WAV", "WAVEX", "AIFF")  # the length in an MP3's header is an estimate
     if damaged or (exact and done < sound.frames):
         raise _broken_off(path, done / sound.samplerate) from damaged
 

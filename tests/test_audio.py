@@ -2,6 +2,7 @@
 
 import math
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -261,6 +262,20 @@ def test_writing_refuses_clearly_and_leaves_nothing(tmp_path):
     ]:
         with pytest.raises(RaveCourseError, match=message):
             audio.write(tmp_path / name, samples, RATE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writing_to_a_full_disk_is_one_clear_sentence(tmp_path, monkeypatch):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(100, 100, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limit[1]))
+    try:
+        with pytest.raises(
+            RaveCourseError, match="Could not write .*No space left on device. Free some disk"
+        ):
+            audio.write(tmp_path / "x.wav", noise(1, 60_000), RATE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert list(tmp_path.iterdir()) == []
 
 
