@@ -90,13 +90,14 @@ is_current() {
 
 # --- saying what happens ---------------------------------------------------------------------------------------------
 
-# count_up LABEL: on a terminal, the seconds so far and the packages that pip has found, once a second
+# count_up LABEL: on a terminal, once a second, the seconds so far and how far pip is
 count_up() {
     local found
     while sleep 1; do
-        found="$(tail -n +"$((log_start + 1))" "$log" | grep -cE '^ *(Collecting|Requirement already)' || true)"
-        printf '\r%s ... %d s' "$1" "$((SECONDS - started))"
-        if [ "$found" -gt 0 ]; then printf ', %d packages looked at' "$found"; fi
+        printf '\r\033[K%s ... %d s' "$1" "$((SECONDS - started))"
+        found="$(tail -n +"$((log_start + 1))" "$log" | grep -cE '^ *(Collecting|Processing) ' || true)"
+        if tail -n 1 "$log" | grep -q '^Installing collected'; then printf ', unpacking %d packages' "$found"
+        elif [ "$found" -gt 0 ]; then printf ', %d packages fetched' "$found"; fi
     done
 }
 
@@ -200,7 +201,7 @@ write_constraints() {
 install_packages() {
     local version wanted
     write_constraints
-    export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off PYTHONNOUSERSITE=1
+    export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off PYTHONNOUSERSITE=1 PYTHONUNBUFFERED=1
     version="$(sed -n 's/^torch==//p' constraints.txt)"
     if [ "$torch" = cuda ]; then
         wanted="torch==$version,!=$version+cpu"
