@@ -124,10 +124,11 @@ class Crops:
             piece = audio[:, done : done + count]  # [C, count], filled in place
             piece[:] = self.store.samples(entry.start + here, count).T
             self._fade(piece, here, entry.length)
-            if len(names) < 4:
-                names.append(f"{entry.name} at {(entry.offset + here) / self.store.sample_rate:.2f} s")
+            names.append(f"{entry.name} at {(entry.offset + here) / self.store.sample_rate:.2f} s")
             done += count
             position = (position + count) % self._begins[-1]
+        if len(names) > 8:
+            names[8:] = [f"{len(names) - 8} more"]
         return torch.from_numpy(audio), " + ".join(names)
 
     def _fade(self, piece: np.ndarray, here: int, length: int) -> None:

@@ -89,7 +89,8 @@ def prepare(
     if not paths:
         raise RaveCourseError(f"There is no sound file in {', '.join(map(str, sources))}. {FORMATS_TEXT}")
     names = dict(zip(paths, _names(paths, sources), strict=True))
-    skipped = [(str(path), reason) for path, reason in left_out]
+    reasons = [reason for _, reason in left_out]
+    skipped = list(zip(_names([path for path, _ in left_out], sources), reasons, strict=True))
     settings = {"sample_rate": sample_rate, "channels": channels, "validation": validation, "seed": seed}
     fingerprint = _fingerprint(names, skipped, settings)
 
@@ -253,11 +254,10 @@ def _report(
 
 
 def _names(paths: list[Path], sources: list[Path]) -> list[str]:
-    """Name recordings by where they lie, from the folder on that all sources have in common; no two are
-    alike.
-    """
-    common = os.path.commonpath([source.absolute().parent for source in sources])
-    return [Path(os.path.relpath(path.absolute(), common)).as_posix() for path in paths]
+    """Name files by where they lie, from the folder on that all sources share; no two names are alike."""
+    common = os.path.commonpath([os.path.dirname(os.path.abspath(source)) for source in sources])
+    names = [Path(os.path.relpath(path, common)).as_posix() for path in paths]
+    return [name.encode("utf-8", "backslashreplace").decode() for name in names]
 
 
 def _fingerprint(names: dict[Path, str], skipped: list[tuple[str, str]], settings: dict) -> str:

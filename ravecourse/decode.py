@@ -1,5 +1,6 @@
 """From a file to raw blocks of samples: libsndfile where it can, ffmpeg for everything else."""
 
+import os
 import shutil
 import struct
 import subprocess
@@ -56,7 +57,7 @@ def decoder(path: Path, block_seconds: float = 10.0) -> Iterator[Decoder]:
     try:
         if path.stat().st_size == 0:
             raise UnreadableSound(path, "is empty (0 bytes)", "Copy or record it again.")
-        sound = _Forwards(str(path))
+        sound = _Forwards(os.open(path, os.O_RDONLY) if path.suffix.lower() == ".raw" else str(path))
     except OSError as error:
         raise UnreadableSound(
             path, f"cannot be opened ({error.strerror})", "Check its permissions."

@@ -57,7 +57,8 @@ def scan(*sources: Path | str, exclude: Path | None = None) -> tuple[list[Path],
     for source in map(Path, sources):
         if source.is_file():
             taken.setdefault(source.resolve(), source)
-        elif not source.is_dir():
+            continue
+        if not source.is_dir():
             raise RaveCourseError(
                 f"There is no folder {source}. Check the name, or give the folder that holds your sounds."
             )

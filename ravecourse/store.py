@@ -90,23 +90,24 @@ class Store:
         """
         return torch.from_numpy(np.array(self.samples(start, length).T, np.float32, order="C"))
 
-    def held_out(self, index: int = 0) -> Tensor:
+    def held_out(self, index: int | None = None) -> Tensor:
         """Return the whole audio of one validation entry, `[C, T]`: sound that training never sees.
 
         Args:
-            index: which of `.validation`.
+            index: which of `.validation`; None for the longest.
 
         Raises:
             RaveCourseError: there are not so many validation entries.
 
         Source: this course. Notebook: 02.
         """
-        if not -len(self.validation) <= index < len(self.validation):
+        if not self.validation or index is not None and not 0 <= index < len(self.validation):
             raise RaveCourseError(
-                f"Held-out recording {index} was asked of {self.path}, which has {len(self.validation)}. "
-                "Prepare with a validation share above 0."
+                f"Held-out entry {index or 0} was asked of {self.path}, which has {len(self.validation)}: "
+                "prepare with a validation share above 0."
             )
-        entry = self.validation[index]
+        longest = max(self.validation, key=lambda entry: entry.length)
+        entry = longest if index is None else self.validation[index]
         return self.read(entry.start, entry.length)
 
 

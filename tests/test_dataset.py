@@ -67,6 +67,7 @@ def test_every_sample_goes_in_and_comes_back(tmp_path, sounds):
     assert report.train.seconds + report.validation.seconds == pytest.approx(14.06)
     assert sum(entry.length for entry in found.validation) / RATE == pytest.approx(report.validation.seconds)
     assert torch.equal(found.held_out(0), found.read(found.validation[0].start, found.validation[0].length))
+    assert found.held_out().shape[1] == max(entry.length for entry in found.validation)
 
 
 def test_formats_rates_and_channels_mix(tmp_path):
@@ -256,6 +257,18 @@ def test_two_folders_of_one_name_stay_apart(tmp_path):
     ]
 
 
+def test_files_by_name_and_names_that_are_no_text(tmp_path, monkeypatch):
+    fill(tmp_path / "sounds", [2.0, 3.0])
+    report = make(tmp_path / "sounds" / "take 01.wav", tmp_path / "set", validation=0)
+    assert report.left_out == []
+    assert [entry.name for entry in Store(tmp_path / "set").train] == ["take 01.wav"]
+    os.rename(tmp_path / "sounds/take 00.wav", os.fsencode(tmp_path / "sounds") + b"/caf\xe9.wav")
+    monkeypatch.chdir(tmp_path / "sounds")
+    str(make(Path("../sounds"), tmp_path / "set", validation=0)).encode()
+    names = [entry.name for entry in Store(tmp_path / "set").train]
+    assert sorted(names) == ["sounds/caf\\udce9.wav", "sounds/take 01.wav"]
+
+
 def test_prepared_twice_is_done_once_and_changes_are_noticed(tmp_path, sounds):
     first = make(sounds, tmp_path / "set")
     before = contents(tmp_path / "set")
@@ -360,7 +373,7 @@ def test_reading_past_the_end(tmp_path, sounds):
     for start, length in [(len(found) - 5, 6), (-1, 5), (0, -1)]:
         with pytest.raises(RaveCourseError, match="were asked of"):
             found.read(start, length)
-    with pytest.raises(RaveCourseError, match="Held-out recording 0.*which has 0"):
+    with pytest.raises(RaveCourseError, match="Held-out entry 0.*which has 0"):
         found.held_out()
     with pytest.raises(RaveCourseError, match="no validation sound"):
         Crops(found, "validation", 100, 1)
@@ -493,6 +506,7 @@ def test_recordings_shorter_than_a_fade_and_crops_longer_than_everything(tmp_pat
         and torch.isfinite(batch.audio).all()
         and batch.audio.abs().max() < 1
     )
+    assert batch.sources[0].count(" + ") == 8 and batch.sources[0].endswith(" more")
 
 
 def test_validation_crops_cover_everything_without_chance(prepared):
