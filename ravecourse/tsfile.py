@@ -141,6 +141,17 @@ def load(path: Path | str) -> Model:
             f"{path} is damaged, or was made by a newer PyTorch than {torch.__version__} "
             f"({reason}). Export it again."
         ) from error
+    return describe(module, path, metadata)
+
+
+def describe(module: torch.jit.ScriptModule, path: Path, metadata: dict[str, Any] | None = None) -> Model:
+    """Read what a scripted module says about itself, whether it came from a file or was just made.
+
+    Args:
+        path: named in error messages.
+        metadata: as `read_metadata` gives it.
+    Source: this course. Notebook: 09.
+    """
     complaints: list[str] = []
     methods = {
         name: m
@@ -156,7 +167,7 @@ def load(path: Path | str) -> Model:
         complaints.append("There is no method `forward`, which every player falls back to.")
     if not methods:
         complaints.append("There is no method with a `<method>_params` tensor, so there is nothing to play.")
-    return Model(path, module, methods, attributes, metadata, tuple(complaints))
+    return Model(path, module, methods, attributes, metadata or {}, tuple(complaints))
 
 
 def read_metadata(path: Path | str) -> dict[str, Any]:
