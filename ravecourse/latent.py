@@ -37,11 +37,11 @@ class LatentStatistics:
 
     def add(self, mean: Tensor, std: Tensor) -> None:
         """Take in the latents `[B, D, F]` of one batch. Source: this course. Notebook: 05."""
-        rows = mean.transpose(1, 2).flatten(0, 1).double().cpu()  # [B*F, D]
+        rows = mean.transpose(1, 2).flatten(0, 1).cpu().double()  # [B*F, D]
         self.frames += len(rows)
         self._sum += rows.sum(0)
         self._products += rows.T @ rows
-        self._kl += kl_divergence(mean, std).double().cpu() * len(rows)
+        self._kl += kl_divergence(mean, std).cpu().double() * len(rows)
 
     @property
     def kl(self) -> Tensor:

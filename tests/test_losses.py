@@ -168,3 +168,17 @@ def test_feature_matching_moves_the_reconstruction_only(relative):
     assert all(f.grad is None for f in real[0])
     assert fake[0][1].grad.abs().min() > 0
     assert (fake[0][0].grad is None) == relative
+
+
+@pytest.mark.parametrize("scale", [8, 64, 256])
+@pytest.mark.parametrize("length", [5, 200, 333])
+def test_the_written_out_gradient_of_magnitudes(scale, length):
+    x = noise(2, length).double().requires_grad_()
+    weights = noise(*losses.magnitudes(x, scale).shape, seed=1).double()
+    (losses.magnitudes(x, scale) * weights).sum().backward()
+    found, x.grad = x.grad, None
+    padded = torch.nn.functional.pad(x, (0, -length % (scale // 4)))
+    automatic = torch.stft(padded, scale, scale // 4, window=torch.hann_window(scale, dtype=torch.double), center=True,
+                           pad_mode="constant", return_complex=True).abs().transpose(1, 2)
+    (automatic * weights).sum().backward()
+    assert torch.allclose(found, x.grad, rtol=1e-5, atol=1e-7)
