@@ -116,10 +116,10 @@ class DecoderV2(nn.Module):
 class RAVE(nn.Module):
     """The whole model: audio to latent and back.
 
-    Buffers beside the weights: `latent_mean` [D], `latent_pca` [D, D] (rows are principal directions of the means, the
-    strongest first), `latent_std` [D] (standard deviation along each) and `fidelity` [D] (share of the variance that the
-    first d + 1 directions explain), written at the end of phase one; `noise_level`, 0 until the noise synthesiser is
-    switched on.
+    Buffers beside the weights: `latent_mean` [D], `latent_pca` [D, D] (rows are principal directions of the means,
+    the strongest first), `latent_std` [D] (standard deviation along each) and `fidelity` [D] (share of the variance
+    that the first d + 1 directions explain), written at the end of phase one; `noise_level`, 0 until the noise
+    synthesiser is switched on.
 
     Args:
         config: the model configuration.

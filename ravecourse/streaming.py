@@ -43,6 +43,7 @@ class StreamConv(nn.Module):
         self.late_out = (right + late) // stride
         memory = left + right - (right + late) % stride
         self.memory, self.skip = max(memory, 0), max(-memory, 0)
+        self.few_rows = False
         self.register_buffer("weight", weight.permute(2, 1, 0).reshape(-1, outputs).contiguous())
         self.register_buffer("bias", torch.zeros(outputs) if bias is None else bias.clone())
         self.register_buffer("rows", torch.zeros(1, self.memory, self.inputs))
@@ -70,6 +71,8 @@ class StreamConv(nn.Module):
                              [x.size(1) * self.inputs, self.stride * self.inputs, self.dilation * self.inputs, 1],
                              x.storage_offset())
         x = x.reshape(batch * count, self.taps * self.inputs)
+        if self.few_rows:
+            return nn.functional.linear(x, self.weight, self.bias).view(batch, count, -1)
         return torch.addmm(self.bias, x, self.weight).view(batch, count, -1)
 
 
@@ -321,6 +324,8 @@ class StreamingRAVE(nn.Module):
         self.trunk, late = _convert(model.decoder.trunk, 0)
         self.heads = StreamHeads(model.decoder, float(model.noise_level), late)
         self.synthesis = StreamSynthesis(model.pqmf, model.channels, self.heads.late_out)
+        _order_weights(self.encoder, model.hop_length // model.config.n_bands)
+        _order_weights(self.trunk, 1)
         self.decode_delay_samples = self.synthesis.late_out
         self.delay_samples = self.encode_delay_frames * self.hop_length + self.decode_delay_samples
 
@@ -360,6 +365,22 @@ class StreamingRAVE(nn.Module):
         if before == latents.size(2):
             return silence
         return torch.cat([silence, self.decode(latents[:, :, before:])], 2)
+
+
+def _order_weights(layers: nn.Sequential, rows: int) -> None:
+    """Store the weights in the order that is faster for the rows of one hop.
+
+    For one or two rows the product reads each weight once and waits for memory; [outputs, inputs] is then read up to
+    one and a half times as fast as [inputs, outputs], which is the faster order for many rows.
+    """
+    for layer in layers:
+        for conv in layer.modules():
+            if isinstance(conv, StreamConv):
+                rows //= conv.stride
+                if rows <= 2:
+                    conv.few_rows, conv.weight = True, conv.weight.T.contiguous()
+        if isinstance(layer, StreamUpConv):
+            rows *= layer.stride
 
 
 def _keep_projected_mean(last: StreamConv, pca: Tensor, mean: Tensor) -> None:
