@@ -52,8 +52,8 @@ class Learner:
         self.model = RAVE(model_config, training_config.seed).to(device)
         self.critics = Discriminator(model_config, training_config.seed + 1).to(device)
         self.delay = target_delay(model_config)
-        self.on_signal = SpectralDistance(training_config.stft_scales)
-        self.on_bands = SpectralDistance(training_config.band_stft_scales)
+        self.on_signal = SpectralDistance(training_config.stft_scales, training_config.log_floor)
+        self.on_bands = SpectralDistance(training_config.band_stft_scales, training_config.log_floor)
         self.phase = 1
         self.noise = model_config.architecture != "v1"  # v1 hears its noise synthesiser from phase two on
         trained = [*self.model.encoder.parameters(), *self.model.decoder.parameters()]
@@ -204,8 +204,7 @@ class Learner:
         """Whether every weight and statistic of model and critics is a number. Source: this course. Notebook:
         04."""
         tensors = [*self.model.state_dict().values(), *self.critics.parameters()]
-        return bool(torch.stack([t.detach().double().sum() if t.device.type == "cpu" else t.detach().float().sum()
-                                 for t in tensors]).isfinite().all())
+        return bool(torch.stack([t.detach().isfinite().all() for t in tensors]).all())
 
     def rehearse(self, audio: Tensor) -> tuple[float, float]:
         """Do one step of each kind on a copy, so that a lack of memory shows now; nothing of this object
