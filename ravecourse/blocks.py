@@ -21,8 +21,8 @@ class Conv(nn.Conv1d):
 
     Args:
         kernel: taps; dilation: distance between taps; stride: inputs per output.
-        causal: pad at the left only, so that output f needs no input after f * stride.
-        padding_left: another split of the padding than half and half (the rest goes to the right).
+        causal: output f needs no input after its own group of `stride` inputs, which ends at f * stride + stride - 1.
+        padding_left: another split of the padding (the rest goes to the right).
 
     Output f reads the inputs from f * stride - left to f * stride + right.
     Source: this course. Notebook: 03.
@@ -32,7 +32,8 @@ class Conv(nn.Conv1d):
                  groups: int = 1, bias: bool = False, causal: bool = False, padding_left: int | None = None) -> None:
         super().__init__(inputs, outputs, kernel, stride=stride, dilation=dilation, groups=groups, bias=bias)
         total = (kernel - 1) * dilation
-        self.left = total if causal else (total // 2 if padding_left is None else padding_left)
+        right = min(stride - 1, total) if causal else (total + 1) // 2
+        self.left = total - right if padding_left is None else padding_left
         self.right = total - self.left
 
     def forward(self, x: Tensor) -> Tensor:

@@ -34,7 +34,9 @@ class ModelConfig:
     noise_strides: tuple[int, ...] = ()
     noise_capacity: int = 64
     bias: bool = False  # biases in encoder and decoder (the published models have none)
-    lookahead_upsampling: bool = True  # transposed convolutions centred (True) or causal
+    # Transposed convolutions centred (True) or causal. Causal models as published have True, and strided convolutions
+    # that end at the first sample of their group; the kit's own see the whole group, which costs no delay.
+    lookahead_upsampling: bool = True
     scales: int = 3  # multi-scale discriminator
     scale_capacity: int = 16
     scale_layers: int = 4

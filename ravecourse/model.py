@@ -24,7 +24,9 @@ def encoder_v1(config: ModelConfig) -> nn.Sequential:
     width = config.capacity
     layers: list[nn.Module] = [conv(config.channels * config.n_bands, width, 7, **options)]
     for ratio in config.ratios:
-        layers += [nn.BatchNorm1d(width), activation(), conv(width, 2 * width, 2 * ratio + 1, stride=ratio, **options)]
+        kernel = 2 * ratio + 1
+        layers += [nn.BatchNorm1d(width), activation(),
+                   conv(width, 2 * width, kernel, stride=ratio, padding_left=_left(config, kernel), **options)]
         width *= 2
     layers += [activation(), conv(width, 2 * config.latent_size, 5, groups=2, **options)]
     return nn.Sequential(*layers)
@@ -40,10 +42,16 @@ def encoder_v2(config: ModelConfig) -> nn.Sequential:
     layers: list[nn.Module] = [conv(config.channels * config.n_bands, width, 7, **options)]
     for ratio, dilations in zip(config.ratios, config.dilations, strict=True):
         layers += [dilated_unit(width, dilation, kernel=1, **options) for dilation in dilations]
-        layers += [activation(), conv(width, 2 * width, 2 * ratio, stride=ratio, **options)]
+        layers += [activation(), conv(width, 2 * width, 2 * ratio, stride=ratio,
+                                      padding_left=_left(config, 2 * ratio), **options)]
         width *= 2
     layers += [activation(), conv(width, 2 * config.latent_size, 3, **options)]
     return nn.Sequential(*layers)
+
+
+def _left(config: ModelConfig, kernel: int) -> int | None:
+    """All the padding of a strided convolution at the left in causal models as published; else as `Conv` splits it."""
+    return kernel - 1 if config.causal and config.lookahead_upsampling else None
 
 
 class DecoderV1(nn.Module):
@@ -67,7 +75,8 @@ class DecoderV1(nn.Module):
         self.wave = conv(width, bands, 7, **options)
         self.loudness = conv(width, 1, 3, **options)
         kernels = (3,) * len(config.noise_strides)
-        left = (2 if config.causal else 1,) * len(config.noise_strides)
+        left = (0 if config.causal and not config.lookahead_upsampling else 2 if config.causal else 1,)
+        left *= len(config.noise_strides)
         self.noise = NoiseSynth(width, bands, config.noise_bands, config.noise_strides, config.noise_capacity,
                                 kernels, left, bias=config.bias) if config.noise_bands else None
 

@@ -227,7 +227,7 @@ def test_causal_model_whose_upsampling_looks_ahead(name: str) -> None:
     assert_later(
         in_blocks(stream, audio, BLOCKS, model.hop_length), model(audio, noise=False), stream.delay_samples
     )
-    assert stream.delay_samples > StreamingRAVE(tiny_width(name, causal=True)).delay_samples
+    assert stream.decode_delay_samples > StreamingRAVE(tiny_width(name, causal=True)).decode_delay_samples
 
 
 @pytest.mark.parametrize("name", PRESETS)
