@@ -105,7 +105,6 @@ class TrainingConfig:
     beta_ramp_steps: int = 0  # geometric ramp from beta_start to beta
     stft_scales: tuple[int, ...] = (2048, 1024, 512, 256, 128)
     band_stft_scales: tuple[int, ...] = (2048, 1024, 512, 256, 128)
-    log_floor: float = 1e-7  # spectral distance: quieter magnitudes are not heard (full scale is scale / 4)
     adversarial_weight: float = 1.0
     feature_matching_weight: float = 10.0
     relative_feature_matching: bool = False  # v2: divide by the size of the feature, leave out the first

@@ -48,13 +48,13 @@ class LatentStatistics:
         """KL divergence of each dimension in nats, `[D]` float32. Source: this course. Notebook: 05."""
         return (self._kl / max(self.frames, 1)).float()
 
-    def principal(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Centre, principal directions and fidelity of the latents seen so far.
+    def principal(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Centre, principal directions, spread and fidelity of the latents seen so far.
 
         Returns:
-            mean `[D]`; directions `[D, D]`, one a row, orthonormal, by falling variance, the largest entry of
-            each positive; fidelity `[D]`: the share of variance that the first 1 ... D directions hold,
-            ending at 1.
+            mean `[D]`; directions `[D, D]`, one a row, orthonormal, by falling variance, the largest entry of each
+            positive; standard deviation `[D]` along each; fidelity `[D]`: the share of variance that the first
+            1 ... D directions hold, ending at 1.
         Raises:
             RaveCourseError: fewer than two frames were seen.
         Source: RAVE (arXiv 2111.05011), section 4.3 (it uses the singular values). Notebook: 05.
@@ -71,7 +71,7 @@ class LatentStatistics:
         total = variances.sum()
         fidelity = variances.cumsum(0) / total if total > 0 else torch.ones_like(variances)
         fidelity[-1] = 1.0
-        return mean.float(), directions.float(), fidelity.clamp(max=1.0).float()
+        return mean.float(), directions.float(), variances.sqrt().float(), fidelity.clamp(max=1.0).float()
 
 
 @torch.no_grad()
@@ -99,15 +99,16 @@ def measure(model: "RAVE", batches: Iterable[Tensor]) -> LatentStatistics:
 
 
 def store(model: "RAVE", statistics: LatentStatistics) -> None:
-    """Write centre, directions and fidelity into the model's buffers, where export finds them.
+    """Write centre, directions, spread and fidelity into the model's buffers, where export finds them.
 
     Raises:
         RaveCourseError: too few frames; see `LatentStatistics.principal`.
     Source: this course. Notebook: 05.
     """
-    mean, directions, fidelity = statistics.principal()
+    mean, directions, spread, fidelity = statistics.principal()
     model.latent_mean.copy_(mean)
     model.latent_pca.copy_(directions)
+    model.latent_std.copy_(spread)
     model.fidelity.copy_(fidelity)
 
 

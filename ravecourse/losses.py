@@ -98,23 +98,22 @@ class SpectralDistance:
 
     Args:
         scales: window lengths in samples, each a multiple of 4.
-        log_floor: added to magnitudes before the logarithm; what lies below it is not heard. 1e-7 as published.
     Raises:
         RaveCourseError: no scales, or one that is not a positive multiple of 4.
     Source: RAVE (arXiv 2111.05011), equation 4; DDSP (arXiv 2001.04643), section 4.2. Notebook: 04.
     """
 
-    def __init__(self, scales: tuple[int, ...], log_floor: float = FLOOR) -> None:
+    def __init__(self, scales: tuple[int, ...]) -> None:
         wrong = [n for n in scales if n < 4 or n % 4]
         if wrong or not scales:
             raise RaveCourseError(f"STFT scales {tuple(scales)} cannot be used: give at least one, each a "
                                   "positive multiple of 4, like 2048, 512, 128.")
-        self.scales, self.log_floor = tuple(scales), log_floor
+        self.scales = tuple(scales)
 
     def spectra(self, signal: Tensor) -> list[Spectrum]:
         """Transform `signal` `[..., T]` at every scale. Source: see the class. Notebook: 04."""
         found = [magnitudes(signal, n) for n in self.scales]
-        return [Spectrum(m, (m + self.log_floor).log()) for m in found]
+        return [Spectrum(m, m.log()) for m in found]
 
     def __call__(self, target: Tensor | list[Spectrum], estimate: Tensor) -> Tensor:
         """The distance of `estimate` from `target`, 0 where equal.

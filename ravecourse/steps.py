@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ravecourse import losses
@@ -21,18 +20,6 @@ from ravecourse.model import RAVE
 
 NOISE_SEED = 1 << 32  # keeps the draws of the noise apart from the draws of the crops
 VALIDATION_SEED = 1 << 33
-
-
-def target_delay(config: ModelConfig) -> int:
-    """By how many samples the sound that a model must produce is later than the sound that it hears.
-
-    0 for ordinary models. A causal model's latent frame sees nothing after the first sub-band sample of its
-    hop, yet decodes to a whole hop of sound; comparing that with the undelayed input would ask it to see the
-    future.
-
-    Source: this course. Notebook: 08.
-    """
-    return config.hop_length - config.n_bands if config.causal else 0
 
 
 class Learner:
@@ -51,9 +38,8 @@ class Learner:
         self.config, self.device = training_config, device
         self.model = RAVE(model_config, training_config.seed).to(device)
         self.critics = Discriminator(model_config, training_config.seed + 1).to(device)
-        self.delay = target_delay(model_config)
-        self.on_signal = SpectralDistance(training_config.stft_scales, training_config.log_floor)
-        self.on_bands = SpectralDistance(training_config.band_stft_scales, training_config.log_floor)
+        self.on_signal = SpectralDistance(training_config.stft_scales)
+        self.on_bands = SpectralDistance(training_config.band_stft_scales)
         self.phase = 1
         self.noise = model_config.architecture != "v1"  # v1 hears its noise synthesiser from phase two on
         trained = [*self.model.encoder.parameters(), *self.model.decoder.parameters()]
@@ -101,12 +87,11 @@ class Learner:
         Source: RAVE (arXiv 2111.05011), section 3.1, equation 5. Notebook: 04.
         """
         config, model = self.config, self.model
-        with torch.no_grad():
-            heard, target, target_bands = self._heard_and_wanted(audio)
-        mean, std = model.encode_bands(heard)  # [B, D, F]
+        target = model.split(audio)  # [B, C * bands, T / bands]
+        mean, std = model.encode_bands(target)  # [B, D, F]
         bands = model.decode_bands(model.sample(mean, std, generator), self.noise, generator)
-        spectral = self.on_signal(target, model.join(bands))
-        spectral_bands = self.on_bands(target_bands, bands)
+        spectral = self.on_signal(audio, model.join(bands))
+        spectral_bands = self.on_bands(target, bands)
         # Published settings of beta count the divergence without its factor of a half.
         kl = 2 * losses.kl_divergence(mean, std).sum()
         beta = losses.beta_at(step, config.beta_start, config.beta, config.beta_ramp_steps)
@@ -122,14 +107,14 @@ class Learner:
         """
         config, model = self.config, self.model
         with torch.no_grad():
-            heard, target, target_bands = self._heard_and_wanted(audio)
-            z = model.sample(*model.encode_bands(heard), generator)
-            real = self.critics(target)
+            target = model.split(audio)
+            z = model.sample(*model.encode_bands(target), generator)
+            real = self.critics(audio)
         bands = model.decode_bands(z, self.noise, generator)
         estimate = model.join(bands)
         self.critics.requires_grad_(False)  # their gradients would only be thrown away
         fake = self.critics(estimate)
-        spectral, spectral_bands = self.on_signal(target, estimate), self.on_bands(target_bands, bands)
+        spectral, spectral_bands = self.on_signal(audio, estimate), self.on_bands(target, bands)
         adversarial = losses.hinge_generator(scores(fake))
         matching = losses.feature_matching(real, fake, config.relative_feature_matching)
         loss = (spectral + spectral_bands + config.adversarial_weight * adversarial
@@ -145,22 +130,13 @@ class Learner:
         Source: RAVE (arXiv 2111.05011), section 3.1, equation 6. Notebook: 06.
         """
         with torch.no_grad():
-            heard, target, _ = self._heard_and_wanted(audio)
-            z = self.model.sample(*self.model.encode_bands(heard), generator)
+            z = self.model.sample(*self.model.encode(audio), generator)
             estimate = self.model.decode(z, self.noise, generator)
-        both = self.critics(torch.cat([target, estimate]))  # [2 B, C, T]
+        both = self.critics(torch.cat([audio, estimate]))  # [2 B, C, T]
         real, fake = zip(*(score.chunk(2) for score in scores(both)), strict=True)
         loss = losses.hinge_discriminator(real, fake)
         self._descend(self.critics_optimiser, loss, self.config.adversarial_learning_rate)
         return {"critics": loss}
-
-    def _heard_and_wanted(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The bands that the encoder hears, the sound to produce [B, C, T], and its bands."""
-        heard = self.model.split(audio)
-        if not self.delay:
-            return heard, audio, heard
-        target = F.pad(audio, (self.delay, 0))[..., :audio.shape[-1]]
-        return heard, target, self.model.split(target)
 
     def _descend(self, optimiser: torch.optim.Adam, loss: Tensor, rate: float) -> None:
         for group in optimiser.param_groups:
@@ -178,12 +154,11 @@ class Learner:
         """
         self.model.eval()
         generator = torch.Generator(self.device).manual_seed(mixed_seed(VALIDATION_SEED, seed))
-        heard, target, _ = self._heard_and_wanted(audio.to(self.device))
-        made = self.model.decode(self.model.encode_bands(heard)[0], self.noise, generator)
+        made = self.model(audio, self.noise, generator)
         self.model.train()
         if self.phase == 2:
             self.model.encoder.eval()
-        return target, made
+        return made
 
     def validate(self, batches: Iterable[Tensor]) -> dict[str, float]:
         """Distances on sound that was not trained on: "spectral" and "log_mel", averaged over the batches.
@@ -194,9 +169,10 @@ class Learner:
         """
         found = []
         for seed, audio in enumerate(batches):
-            wanted, made = self.reconstruct(audio, seed)
-            log_mel = losses.log_mel_distance(wanted, made, self.model.sample_rate)
-            found.append(torch.stack([self.on_signal(wanted, made), log_mel]))
+            audio = audio.to(self.device)
+            made = self.reconstruct(audio, seed)
+            log_mel = losses.log_mel_distance(audio, made, self.model.sample_rate)
+            found.append(torch.stack([self.on_signal(audio, made), log_mel]))
         spectral, log_mel = torch.stack(found).mean(0).tolist()
         return {"spectral": spectral, "log_mel": log_mel}
 

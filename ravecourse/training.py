@@ -121,7 +121,7 @@ def train(
             raise NotFinite(step, "a weight")
         checkpoint.save(run_folder / name, _snapshot(learner, model_config, config, step, phase_two_start, {
             "validations": history, "seconds": journal.seconds, "dataset": store.path.name,
-            "recordings": sorted({entry.name for entry in store.train}), "target_delay": learner.delay}))
+            "recordings": sorted({entry.name for entry in store.train})}))
 
     saved, warned, stop = step, False, ""
     try:
@@ -140,8 +140,8 @@ def train(
                 journal.note(step, learner.phase, values)
 
                 validates = step % config.validation_every == 0 or step in (phase_two_start, end)
+                statistics = None
                 if validates:
-                    statistics = None
                     if learner.phase == 1:
                         statistics = _measure_latent(learner, store, config, LATENT_SECONDS / 8)
                     validation = _validate(learner, store, config)
@@ -152,7 +152,8 @@ def train(
                     warned = _advise(journal, learner, statistics, history, warned)
                     journal.restart_clock()
                 if step % LOG_EVERY == 0 or validates:
-                    journal.row(step, learner.phase, **_settings(learner, config, step - 1))
+                    known = {"alive_dimensions": latent.alive(statistics.kl)} if statistics else {}
+                    journal.row(step, learner.phase, **_settings(learner, config, step - 1), **known)
                 if step % config.checkpoint_every == 0 and step < end:
                     save()
                     saved = step
@@ -222,7 +223,7 @@ def _batches(config: TrainingConfig, sample_rate: int, seconds: float) -> int:
 def _measure_latent(learner: Learner, store: Store, config: TrainingConfig, seconds: float) -> latent.LatentStatistics:
     """Encode training sound as it is (no augmentation) and write what was found into the model's buffers."""
     crops = Crops(store, "train", config.crop_samples, config.batch_size, LATENT_SEED + config.seed)
-    count = _batches(config, store.sample_rate, seconds)
+    count = min(_batches(config, store.sample_rate, seconds), 2 * len(crops))
     statistics = latent.measure(learner.model, (crops.batch(i).audio for i in range(count)))
     if statistics.frames > 1:
         latent.store(learner.model, statistics)
@@ -242,9 +243,9 @@ def _let_hear(learner: Learner, store: Store, journal: Journal, step: int) -> No
     audio = store.held_out()[:, :LISTEN_SECONDS * store.sample_rate]
     audio = audio[:, :audio.shape[1] // hop * hop]
     if audio.shape[1]:
-        wanted, made = learner.reconstruct(audio[None])
-        journal.sound("sound/recording", wanted[0], step, store.sample_rate)
-        journal.sound("sound/reconstruction", made[0], step, store.sample_rate)
+        made = learner.reconstruct(audio[None].to(learner.device))[0]
+        journal.sound("sound/recording", audio, step, store.sample_rate)
+        journal.sound("sound/reconstruction", made, step, store.sample_rate)
 
 
 def _advise(journal: Journal, learner: Learner, statistics: latent.LatentStatistics | None,

@@ -23,7 +23,7 @@ def statistics_of(means, batches=1):
 @pytest.mark.parametrize("size", [1, 2, 5, 16])
 def test_directions_are_orthonormal_and_fidelity_climbs_to_one(size):
     means = noise(8, size, 50) * torch.linspace(0.1, 3, size)[:, None] + 5
-    mean, directions, fidelity = statistics_of(means).principal()
+    mean, directions, spread, fidelity = statistics_of(means).principal()
     assert torch.allclose(directions @ directions.T, torch.eye(size), atol=1e-5)
     assert torch.allclose(mean, means.mean(dim=(0, 2)), atol=1e-4)
     assert (fidelity.diff() >= -1e-6).all() and fidelity[-1] == 1 and fidelity[0] > 0
@@ -31,14 +31,16 @@ def test_directions_are_orthonormal_and_fidelity_climbs_to_one(size):
     covariance = rotated @ rotated.T / rotated.shape[1]
     assert torch.allclose(covariance, torch.diag(covariance.diag()), atol=1e-4)
     assert (covariance.diag().diff() <= 1e-4).all()
+    assert torch.allclose(covariance.diag().sqrt(), spread, atol=1e-3)
 
 
 @pytest.mark.parametrize("planted", [1, 3, 7])
 def test_a_planted_subspace_is_found(planted):
     basis = torch.linalg.qr(noise(12, 12, seed=1))[0][:, :planted]
     means = torch.einsum("dk,bkf->bdf", basis, noise(10, planted, 40, seed=2)) + noise(1, 12, 1, seed=3)
-    _, directions, fidelity = statistics_of(means).principal()
+    _, directions, spread, fidelity = statistics_of(means).principal()
     assert fidelity[planted - 1] > 0.9999
+    assert spread[planted:].max() < 1e-3 < spread[planted - 1]
     assert planted == 1 or fidelity[planted - 2] < 0.98
     projected = directions[:planted] @ basis
     assert torch.allclose(projected @ projected.T, torch.eye(planted), atol=1e-3)
@@ -50,11 +52,11 @@ def test_batches_do_not_matter_and_agree_with_numpy():
     for a, b in zip(whole, parts, strict=True):
         assert torch.allclose(a, b, atol=1e-6)
     variances = torch.linalg.eigvalsh(torch.cov(means.transpose(0, 1).flatten(1))).flip(0)
-    assert torch.allclose(whole[2], variances.cumsum(0) / variances.sum(), atol=1e-4)
+    assert torch.allclose(whole[3], variances.cumsum(0) / variances.sum(), atol=1e-4)
 
 
 def test_latents_that_never_move_need_one_dimension():
-    fidelity = statistics_of(torch.ones(2, 4, 10)).principal()[2]
+    fidelity = statistics_of(torch.ones(2, 4, 10)).principal()[3]
     assert set(latent.fidelity_table(fidelity).values()) == {1}
 
 
@@ -94,6 +96,7 @@ class Fake(nn.Module):
         self.norm = nn.BatchNorm1d(3)
         self.resting = nn.Dropout(0.5).eval()
         for name, value in (("latent_mean", torch.zeros(3)), ("latent_pca", torch.eye(3)),
+                            ("latent_std", torch.ones(3)),
                             ("fidelity", torch.zeros(3))):
             self.register_buffer(name, value)
 
@@ -114,5 +117,6 @@ def test_measure_leaves_the_model_as_it_was_and_store_writes():
     assert model.fidelity[-1] == 1
     assert torch.allclose(model.latent_pca @ model.latent_pca.T, torch.eye(3), atol=1e-5)
     assert torch.equal(model.latent_mean, statistics.principal()[0])
+    assert torch.equal(model.latent_std, statistics.principal()[2])
     expected = 0.5 * (1 + 0.25 - 2 * torch.tensor(0.5).log() - 1)  # means of variance 1 around 0
     assert torch.allclose(statistics.kl, expected.expand(3), atol=0.15)
