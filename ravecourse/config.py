@@ -184,9 +184,11 @@ TRAINING_PRESETS: dict[str, TrainingConfig] = {
         learning_rate=5e-4, adversarial_learning_rate=1e-4, adam_betas=(0.8, 0.99), warmup_steps=500, cosine_decay=True,
         beta=5e-2, beta_start=1e-6, beta_ramp_steps=20_000, band_stft_scales=(512, 256, 128, 64, 32),
         feature_matching_weight=20.0, relative_feature_matching=True),
-    "v1": TrainingConfig(phase_one_steps=1_500_000, phase_two_steps=1_500_000),
+    "v1": TrainingConfig(
+        phase_one_steps=1_500_000, phase_two_steps=1_500_000, learning_rate=1e-3, cosine_decay=True),
     "v2": TrainingConfig(
-        phase_one_steps=1_000_000, phase_two_steps=1_500_000, beta=0.05, beta_start=1e-6, beta_ramp_steps=20_000,
+        phase_one_steps=1_000_000, phase_two_steps=1_500_000, learning_rate=1e-3, cosine_decay=True,
+        beta=0.05, beta_start=1e-6, beta_ramp_steps=20_000,
         feature_matching_weight=20.0, relative_feature_matching=True, discriminator_every=4),
 }
 
