@@ -125,19 +125,20 @@ class PQMF(nn.Module):
         n_bands: 4, 8 or 16.
         design: "kaiser" (the paper's prototype, -60 dB of reconstruction error, frames centred on sample -1 as in
             published models) or "refined" (below -90 dB, centred on sample 0).
+        prototype: float64 [taps] that stands in for the one that `design` computes, as an imported model brings.
     Raises:
         RaveCourseError: unknown design.
     Source: RAVE (arXiv 2111.05011), section 3.3; polyphase form: Vaidyanathan 1993, chapter 4. Notebook: 02.
     """
 
-    def __init__(self, n_bands: int = 16, design: str = "refined") -> None:
+    def __init__(self, n_bands: int = 16, design: str = "refined", prototype: np.ndarray | None = None) -> None:
         super().__init__()
         designs = {"kaiser": (kaiser_prototype, -1), "refined": (refined_prototype, 0)}
         if design not in designs:
             raise RaveCourseError(f"There is no PQMF design {design!r}. Choose one of: {', '.join(designs)}.")
-        prototype, self.centre = designs[design]
+        compute, self.centre = designs[design]
         self.n_bands = n_bands
-        h = prototype(n_bands)
+        h = compute(n_bands) if prototype is None else prototype
         bank = cosine_modulated_bank(h, n_bands)  # [bands, taps]
         reach = len(h) // 2
         distance = np.arange(-reach, reach + 1)  # of a tap from the centre of its filter
