@@ -16,7 +16,6 @@ from ravecourse.export import ExportedRAVE
 from ravecourse.model import RAVE
 from ravecourse.reach import receptive_field
 from ravecourse.realtime import Measurement, measure
-from ravecourse.steps import target_delay
 from ravecourse.tsfile import describe
 
 
@@ -28,8 +27,8 @@ class Row:
         parameters: trained values of encoder and decoder.
         weight_bytes: what the exported model keeps in memory.
         receptive_field_ms: how much of the input one output sample depends on.
-        delay_ms: how late the sound comes out when it is played block by block, the hop that a causal model
-            is trained to be late included; the player's buffer comes on top.
+        delay_ms: how late the sound comes out when it is played block by block; the player's buffer comes
+            on top.
         speed: a block of one hop, streamed on this machine with one thread; None where it was not measured.
     Source: this course. Notebook: 03.
     """
@@ -71,7 +70,7 @@ def row(config: ModelConfig, seconds: float = 0.5) -> Row:
         config.hop_length,
         config.sample_rate / config.hop_length,
         receptive_field(model) * to_ms,
-        (exported.delay_samples + target_delay(config)) * to_ms,
+        exported.delay_samples * to_ms,
         speed,
     )
 
