@@ -1,0 +1,503 @@
+#include "engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <future>
+#include <utility>
+
+#include "loader.h"
+
+namespace nn {
+namespace {
+
+constexpr int warm_up_calls = 4;  // the first calls of a scripted model compile it
+
+std::string number(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.6g", value);
+    return text;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+    std::string all;
+    for (const auto& word : words) all += (all.empty() ? "" : ", ") + word;
+    return all;
+}
+
+std::vector<std::string> names(const std::vector<Method>& methods) {
+    std::vector<std::string> all;
+    for (const auto& method : methods) all.push_back(method.name);
+    return all;
+}
+
+void say(std::string& text, const std::vector<Value>& values) {
+    for (const auto& value : values) {
+        text += ' ';
+        text += std::holds_alternative<double>(value) ? number(std::get<double>(value)) : std::get<std::string>(value);
+    }
+}
+
+// Run a copy on silence until it has been compiled for blocks of this size. That it fails is found out in playing.
+void warm_up(Model& model, const Method& method, int buffer) {
+    std::string error;
+    std::unique_ptr<Model> copy;
+    {
+        Exclusive use(model);
+        copy = model.copy(error);
+    }
+    if (!copy) return;
+    const int in_frames = buffer / method.in_ratio, out_frames = buffer / method.out_ratio;
+    std::vector<float> in(std::size_t(method.in_channels) * in_frames);
+    std::vector<float> out(std::size_t(method.out_channels) * out_frames);
+    for (int i = 0; i < warm_up_calls; ++i)
+        if (!copy->run(method, in.data(), in_frames, out.data(), out_frames, error)) return;
+}
+
+}  // namespace
+
+// Shared by the object, its worker and jobs of the loader, so that it lives as long as any of them needs it.
+struct Engine::State : Common {
+    using Common::Common;
+
+    std::atomic<bool> stop{false};
+    std::atomic<int> block{64};
+    std::atomic<Session*> offered{nullptr};  // ready, not yet taken by the audio callback
+    std::atomic<Session*> active{nullptr};   // changed by the audio callback alone
+
+    std::mutex mutex;  // for what follows; never taken by the audio callback
+    std::vector<std::shared_ptr<Session>> sessions;  // alive; only the worker removes, so what it looks at stays
+    std::shared_ptr<Session> newest;
+    std::string path;
+    std::string wanted_method = "forward";
+    int wanted_buffer = 4096;
+    int ins = 1, outs = 1;  // signals of the object
+    int jobs = 0;           // of this object, with the loader
+    std::deque<std::function<void(State&)>> commands;
+    std::deque<Event> events;
+
+    void tell(Event::Kind kind, std::string text, std::vector<Value> values = {}) {
+        std::lock_guard lock(mutex);
+        if (events.size() < 1000) events.push_back({kind, std::move(text), std::move(values)});
+    }
+    std::shared_ptr<Session> latest() {
+        std::lock_guard lock(mutex);
+        return newest;
+    }
+
+    const Method& find(const ModelInfo& info, const std::string& name);
+    void offer(const std::shared_ptr<Model>& model, const std::string& method_name, int asked);
+    void load(const std::string& file);
+    void sweep();
+    void check(const Session& session);
+    void tell_info();
+    void tell_value(Model& model, const std::string& attribute);
+};
+
+const Method& Engine::State::find(const ModelInfo& info, const std::string& name) {
+    const Method* fallback = &info.methods.front();
+    for (const auto& method : info.methods) {
+        if (method.name == name) return method;
+        if (method.name == "forward") fallback = &method;
+    }
+    tell(Event::error, "the model has no method '" + name + "' (it has: " + joined(names(info.methods)) + "): playing '" +
+                           fallback->name + "'");
+    return *fallback;
+}
+
+// Make a session ready and offer it to the audio callback.
+void Engine::State::offer(const std::shared_ptr<Model>& model, const std::string& method_name, int asked) {
+    const Method& method = find(model->info(), method_name);
+    auto session = std::make_shared<Session>(model, method, asked, block.load(), *this);
+    if (asked > 0 && asked != session->buffer)
+        tell(Event::note, "a buffer of " + std::to_string(asked) + " is not possible: using " + std::to_string(session->buffer));
+    warm_up(*model, method, session->buffer);
+    {
+        std::lock_guard lock(mutex);
+        sessions.push_back(session);
+        newest = session;
+    }
+    if (Session* refused = offered.exchange(session.get(), std::memory_order_acq_rel)) refused->retired.store(true);
+    wake_worker();
+}
+
+void Engine::State::load(const std::string& file) {
+    std::string error, method;
+    std::shared_ptr<Model> model = load_model(file, error);
+    if (!model) return tell(Event::error, error + (latest() ? " The model that was there plays on." : ""));
+    for (const auto& note : model->info().notes) tell(Event::note, note);
+    int buffer;
+    {
+        std::lock_guard lock(mutex);
+        method = wanted_method;
+        buffer = wanted_buffer;
+        path = file;
+    }
+    offer(model, method, buffer);
+    check(*latest());
+    tell(Event::out, "model", {file});
+}
+
+// What a person should know about a model in this object.
+void Engine::State::check(const Session& session) {
+    const Method& m = session.method;
+    if (m.in_channels != ins || m.out_channels != outs)
+        tell(Event::note, "'" + m.name + "' takes " + std::to_string(m.in_channels) + " and gives " + std::to_string(m.out_channels) +
+                              " signals, this object has " + std::to_string(ins) + " and " + std::to_string(outs) +
+                              ": the others are silent. Make the object anew to get them");
+    const double made = session.model->info().sample_rate, plays = meters.sample_rate.load();
+    if (made > 0 && std::abs(made - plays) > 0.5)
+        tell(Event::note, "the model was made at " + number(made) + " Hz and Pd runs at " + number(plays) + " Hz: pitch and tempo are off");
+}
+
+// Let go of sessions that nobody uses any more. The worker does it, since models take long to free.
+void Engine::State::sweep() {
+    std::vector<std::shared_ptr<Session>> gone;  // freed after the lock is released
+    std::lock_guard lock(mutex);
+    for (auto i = sessions.begin(); i != sessions.end();) {
+        if ((*i)->retired.load(std::memory_order_acquire) && *i != newest) {
+            gone.push_back(std::move(*i));
+            i = sessions.erase(i);
+        } else {
+            ++i;
+        }
+    }
+}
+
+void Engine::State::tell_info() {
+    const double rate = meters.sample_rate.load();
+    if (const auto session = latest()) {
+        const Method& m = session->method;
+        const int delay = session->delay(block.load());
+        tell(Event::out, "latency", {double(delay), 1000 * delay / rate});
+        if (m.delay >= 0) tell(Event::out, "delay", {double(m.delay), 1000 * m.delay / rate});
+        tell(Event::out, "method", {m.name, double(m.in_channels), double(m.in_ratio), double(m.out_channels), double(m.out_ratio)});
+        tell(Event::out, "buffer", {double(session->buffer)});
+        tell(Event::out, "samplerate", {session->model->info().sample_rate, rate});
+    }
+    tell(Event::out, "load", {double(meters.load.load())});
+    tell(Event::out, "blocks", {double(meters.blocks.load())});
+    tell(Event::out, "late", {double(meters.late.load())});
+}
+
+void Engine::State::tell_value(Model& model, const std::string& attribute) {
+    std::vector<Value> values;
+    std::string error;
+    bool good;
+    {
+        Exclusive use(model);
+        good = model.get(attribute, values, error);
+    }
+    if (!good) return tell(Event::error, error);
+    std::string text = attribute + ":";
+    say(text, values);
+    tell(Event::note, text);
+    tell(Event::out, attribute, values);
+}
+
+// --- threads ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Workers of deleted objects: told to stop, not waited for by the patch. They are gone before the process is.
+class Farewell {
+public:
+    using Done = std::shared_ptr<std::atomic<bool>>;
+    void add(std::thread thread, Done done) {
+        std::lock_guard lock(mutex_);
+        std::erase_if(leaving_, [](auto& entry) {
+            if (!entry.second->load()) return false;
+            entry.first.join();
+            return true;
+        });
+        leaving_.emplace_back(std::move(thread), std::move(done));
+    }
+    ~Farewell() {
+        for (auto& entry : leaving_) entry.first.join();
+    }
+
+private:
+    std::mutex mutex_;
+    std::vector<std::pair<std::thread, Done>> leaving_;
+};
+
+Farewell& farewell() {
+    static Farewell all;
+    return all;
+}
+
+}  // namespace
+
+Engine::Engine(bool batch) : batch_(batch), state_(std::make_shared<State>(batch)) {
+    prepare_thread(false);
+    farewell();  // made first, so that it is destroyed last
+    worker_ = std::thread([state = state_, left = left_]() mutable {
+        work(*state);
+        state.reset();  // the models go here, not in the thread that deletes the object
+        left->store(true);
+    });
+}
+
+Engine::~Engine() {
+    state_->stop.store(true);
+    state_->wake_worker();
+    farewell().add(std::move(worker_), left_);
+}
+
+void Engine::work(State& state) {
+    prepare_thread(true);
+    while (!state.stop.load()) {
+        const auto seen = state.wake.load(std::memory_order_acquire);
+        std::function<void(State&)> command;
+        {
+            std::lock_guard lock(state.mutex);
+            if (!state.commands.empty()) {
+                command = std::move(state.commands.front());
+                state.commands.pop_front();
+            }
+        }
+        if (command) command(state);
+        Session* session = state.active.load(std::memory_order_acquire);
+        const bool worked = session && !session->inside && session->work();
+        if (command || worked) continue;
+        state.sweep();
+        state.wake.wait(seen, std::memory_order_acquire);
+    }
+}
+
+void Engine::later(std::function<void(State&)> job) {
+    {
+        std::lock_guard lock(state_->mutex);
+        ++state_->jobs;
+    }
+    auto finished = std::make_shared<std::promise<void>>();
+    auto waiting = finished->get_future();
+    Loader::instance().add([state = state_, job = std::move(job), finished] {
+        try {
+            if (!state->stop.load()) job(*state);
+        } catch (const std::exception& error) {
+            state->tell(Event::error, std::string("could not do that: ") + error.what());
+        } catch (...) {
+            state->tell(Event::error, "could not do that, for an unknown reason");
+        }
+        {
+            std::lock_guard lock(state->mutex);
+            --state->jobs;
+        }
+        finished->set_value();
+    });
+    if (batch_) waiting.wait();
+}
+
+void Engine::soon(std::function<void(State&)> command) {
+    auto finished = std::make_shared<std::promise<void>>();
+    auto waiting = finished->get_future();
+    bool wait = batch_;
+    {
+        std::unique_lock lock(state_->mutex);
+        if (state_->jobs > 0) {
+            lock.unlock();
+            return later(std::move(command));
+        }
+        // With buffer 0 the callback runs the model, and must not find it in use.
+        wait = wait || (state_->newest && state_->newest->inside);
+        state_->commands.push_back([command = std::move(command), finished](State& state) {
+            try {
+                command(state);
+            } catch (...) {
+                state.tell(Event::error, "could not do that, for an unknown reason");
+            }
+            finished->set_value();
+        });
+    }
+    state_->wake_worker();
+    if (wait) waiting.wait();
+}
+
+// --- what the message thread asks for --------------------------------------------------------------------------------
+
+namespace {
+constexpr const char* no_model = "there is no model: load one with the message 'load name.ts'";
+}
+
+bool Engine::open(const std::string& path, const std::string& method, int buffer, std::pair<int, int>& channels,
+                  std::string& error) {
+    std::shared_ptr<Model> model = load_model(path, error);
+    if (!model) return false;
+    for (const auto& note : model->info().notes) state_->tell(Event::note, note);
+    const Method& chosen = state_->find(model->info(), method);
+    channels = {chosen.in_channels, chosen.out_channels};
+    {
+        std::lock_guard lock(state_->mutex);
+        state_->path = path;
+        state_->wanted_method = chosen.name;
+        state_->wanted_buffer = buffer;
+        state_->ins = channels.first;
+        state_->outs = channels.second;
+    }
+    later([model, name = chosen.name, buffer](State& state) { state.offer(model, name, buffer); });
+    return true;
+}
+
+void Engine::tell_channels(int ins, int outs) {
+    std::lock_guard lock(state_->mutex);
+    state_->ins = ins;
+    state_->outs = outs;
+}
+
+void Engine::load(const std::string& path) {
+    last_failure_.clear();
+    later([path](State& state) { state.load(path); });
+}
+
+void Engine::reload() {
+    last_failure_.clear();
+    later([](State& state) {
+        std::string path;
+        {
+            std::lock_guard lock(state.mutex);
+            path = state.path;
+        }
+        if (path.empty()) return state.tell(Event::error, no_model);
+        state.load(path);
+    });
+}
+
+void Engine::choose_method(const std::string& name) {
+    last_failure_.clear();
+    later([name](State& state) {
+        const auto session = state.latest();
+        if (!session) return state.tell(Event::error, no_model);
+        const auto known = names(session->model->info().methods);
+        if (std::find(known.begin(), known.end(), name) == known.end())
+            return state.tell(Event::error, "the model has no method '" + name + "'. It has: " + joined(known));
+        {
+            std::lock_guard lock(state.mutex);
+            state.wanted_method = name;
+        }
+        state.offer(session->model, name, session->asked);
+        state.check(*state.latest());
+    });
+}
+
+void Engine::resize(int buffer) {
+    later([buffer](State& state) {
+        {
+            std::lock_guard lock(state.mutex);
+            state.wanted_buffer = buffer;
+        }
+        if (const auto session = state.latest()) state.offer(session->model, session->method.name, buffer);
+    });
+}
+
+void Engine::use_gpu(bool on) {
+    later([on](State& state) {
+        const auto session = state.latest();
+        if (!session) return state.tell(Event::error, no_model);
+        std::string error;
+        Exclusive use(*session->model);
+        if (!session->model->use_gpu(on, error)) state.tell(Event::error, error);
+    });
+}
+
+void Engine::set(const std::string& attribute, std::vector<Value> values) {
+    soon([attribute, values = std::move(values)](State& state) {
+        const auto session = state.latest();
+        if (!session) return state.tell(Event::error, no_model);
+        std::string error;
+        Exclusive use(*session->model);
+        if (!session->model->set(attribute, values, error)) state.tell(Event::error, error);
+    });
+}
+
+void Engine::get(const std::string& attribute) {
+    soon([attribute](State& state) {
+        const auto session = state.latest();
+        if (!session) return state.tell(Event::error, no_model);
+        state.tell_value(*session->model, attribute);
+    });
+}
+
+void Engine::dump() {
+    soon([](State& state) {
+        state.tell_info();
+        const auto session = state.latest();
+        if (!session) return;
+        for (const auto& attribute : session->model->info().attributes) state.tell_value(*session->model, attribute);
+    });
+}
+
+void Engine::info() {
+    soon([](State& state) { state.tell_info(); });
+}
+
+void Engine::print() {
+    soon([](State& state) {
+        const auto session = state.latest();
+        if (!session) return state.tell(Event::error, no_model);
+        const ModelInfo& info = session->model->info();
+        state.tell(Event::note, state.path + (info.sample_rate > 0 ? ", made at " + number(info.sample_rate) + " Hz" : ""));
+        for (const auto& m : info.methods) {
+            state.tell(Event::note, "  method " + m.name + ": " + std::to_string(m.in_channels) + " in (ratio " +
+                                        std::to_string(m.in_ratio) + "), " + std::to_string(m.out_channels) + " out (ratio " +
+                                        std::to_string(m.out_ratio) + ")" + (m.name == session->method.name ? ", playing" : ""));
+        }
+        for (const auto& attribute : info.attributes) state.tell(Event::note, "  attribute " + attribute);
+    });
+}
+
+bool Engine::poll(Event& event) {
+    std::string reason;
+    if (state_->failure.take(reason) && reason != last_failure_) {
+        last_failure_ = reason;
+        event = {Event::error, "the model failed, silence is played: " + reason, {}};
+        return true;
+    }
+    std::unique_lock lock(state_->mutex, std::try_to_lock);
+    if (!lock || state_->events.empty()) return false;
+    event = std::move(state_->events.front());
+    state_->events.pop_front();
+    return true;
+}
+
+const Meters& Engine::meters() const { return state_->meters; }
+
+// --- the audio callback ----------------------------------------------------------------------------------------------
+
+void Engine::restart(int block, double sample_rate) {
+    const bool other_rate = state_->meters.sample_rate.exchange(sample_rate) != sample_rate;
+    state_->block.store(block);
+    block_ = block;
+    if (Session* session = state_->active.load(std::memory_order_relaxed)) session->restart(block);
+    const auto session = state_->latest();
+    if (session && !session->fits(block))
+        later([](State& state) {
+            if (const auto now = state.latest()) state.offer(now->model, now->method.name, now->asked);
+        });
+    if (session && (other_rate || !told_rate_)) state_->check(*session);
+    told_rate_ = told_rate_ || session;
+}
+
+void Engine::process(const float* const* in, int ins, float* const* out, int outs, int samples) noexcept {
+    State& state = *state_;
+    Session* session = state.active.load(std::memory_order_relaxed);
+    if (state.offered.load(std::memory_order_relaxed)) {
+        if (Session* fresh = state.offered.exchange(nullptr, std::memory_order_acq_rel)) {
+            fresh->restart(block_);
+            state.active.store(fresh, std::memory_order_release);
+            if (session) session->retired.store(true, std::memory_order_release);
+            session = fresh;
+            state.wake_worker();
+        }
+    }
+    const bool enabled = enabled_.load(std::memory_order_relaxed);
+    if (session && enabled) {
+        if (!was_enabled_) session->restart(block_);
+        session->process(in, ins, out, outs, samples);
+    } else {
+        for (int channel = 0; channel < outs; ++channel) std::fill_n(out[channel], samples, 0.0f);
+    }
+    was_enabled_ = enabled;
+}
+
+}  // namespace nn

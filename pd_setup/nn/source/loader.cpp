@@ -1,0 +1,44 @@
+#include "loader.h"
+
+#include "model.h"
+
+namespace nn {
+
+Loader& Loader::instance() {
+    static Loader loader;
+    return loader;
+}
+
+void Loader::add(std::function<void()> job) {
+    std::lock_guard lock(mutex_);
+    jobs_.push_back(std::move(job));
+    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    changed_.notify_one();
+}
+
+Loader::~Loader() {
+    {
+        std::lock_guard lock(mutex_);
+        stop_ = true;
+        jobs_.clear();
+        changed_.notify_one();
+    }
+    if (thread_.joinable()) thread_.join();
+}
+
+void Loader::run() {
+    prepare_thread(true);
+    std::unique_lock lock(mutex_);
+    while (true) {
+        changed_.wait(lock, [this] { return stop_ || !jobs_.empty(); });
+        if (stop_) return;
+        auto job = std::move(jobs_.front());
+        jobs_.pop_front();
+        lock.unlock();
+        job();
+        job = nullptr;  // what it held is let go here, not under the lock
+        lock.lock();
+    }
+}
+
+}  // namespace nn
