@@ -57,6 +57,9 @@ class ModelConfig:
             (self.sample_rate < 8000, f"sample_rate is {self.sample_rate} Hz; use 8000 or more"),
             (bool(self.noise_bands) and prod(self.ratios) % prod(self.noise_strides) != 0,
              f"noise_strides {self.noise_strides} must divide the {prod(self.ratios)} sub-band samples of a frame"),
+            (self.noise_bands != 0 and not 2 <= self.noise_bands <= 1 + prod(self.noise_strides) // 2,
+             f"noise_bands is {self.noise_bands}; use 0 for no noise, or 2 to {1 + prod(self.noise_strides) // 2}, "
+             f"whose filters fit a noise frame of {prod(self.noise_strides)}"),
         ]
         for wrong, message in problems:
             if wrong:

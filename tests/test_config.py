@@ -59,6 +59,8 @@ def test_overrides() -> None:
         ({"latent_size": 0}, "latent_size is 0"),
         ({"sample_rate": 4000}, "sample_rate is 4000 Hz"),
         ({"noise_strides": (4, 8)}, "must divide the 16 sub-band samples"),
+        ({"noise_bands": 1}, "noise_bands is 1; use 0 for no noise, or 2 to 5"),
+        ({"noise_bands": 6}, "noise_bands is 6; use 0 for no noise, or 2 to 5"),
         ({"ratios": (4, 3), "noise_bands": 0}, "The hop is 192 samples; nn~ needs a power of two"),
     ],
 )

@@ -221,6 +221,16 @@ def test_the_first_phase_of_v1_has_no_noise(tmp_path: Path) -> None:
     assert float(upstream.read(run).model.noise_level) == 0
 
 
+def test_the_filter_bank_is_the_files(tmp_path: Path) -> None:
+    model = VARIANTS["v2"]()
+    state = layout(model)
+    changes = {name: 1.5 * state[name] for name in ("pqmf.h", "pqmf.hk")}
+    read = upstream.read(written(model, tmp_path, settings(model.config), **changes)).model
+    audio = signal(4 * model.hop_length)
+    torch.testing.assert_close(read.split(audio), 1.5 * model.split(audio), rtol=0, atol=1e-5)
+    assert_equal_to_peak(read.join(model.split(audio)), 1.5 * model.join(model.split(audio)), 1e-5)
+
+
 def test_a_file_alone_tells_what_it_can(tmp_path: Path) -> None:
     for name in ("v1", "v1 causal", "v2", "v2 causal"):
         model = VARIANTS[name]()
@@ -324,6 +334,16 @@ def test_other_gin_is_refused(old: str, new: str, says: str, tmp_path: Path) -> 
     assert old in text
     with pytest.raises(RaveCourseError, match=says):
         upstream.read(written(model, tmp_path, text.replace(old, new)))
+
+
+@pytest.mark.parametrize("line, says", [
+    ("blocks.ResidualStack.dilations_list = [[1, 1], [3, 1], [9, 1]]", "residual stacks dilated by"),
+    ("blocks.NoiseGenerator.ratios = [4, 4, 2]", "frames of 64 by strides of"),
+])
+def test_other_gin_of_v1_is_refused(line: str, says: str, tmp_path: Path) -> None:
+    model = VARIANTS["v1"]()
+    with pytest.raises(RaveCourseError, match=says):
+        upstream.read(written(model, tmp_path, f"{line}\n{settings(model.config)}"))
 
 
 def test_not_a_checkpoint(tmp_path: Path) -> None:
