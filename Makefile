@@ -4,10 +4,12 @@
 #   TORCH=cpu|cuda   env: which PyTorch (remembered; cpu at first)
 #   CONDA=program    env: this micromamba, mamba or conda; CONDA=none for a plain venv
 #   WORKERS=n        test: how many tests run at a time
+#   PD_EXTERNALS=folder  pd-install: where Pure Data looks for externals (~/Documents/Pd/externals)
+#   NN=upstream      pd-install: the well-known nn~ in place of the course's own (NN_TILDE_DIR=checkout)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env lab demo test bench lint clean
+.PHONY: help env lab demo test pd-install pd-test pd-uninstall bench lint clean
 
 DATA ?=
 WORKERS ?= 2
@@ -16,7 +18,7 @@ ENV := bash pd_setup/create_env.sh
 RUN := $(ENV) --run
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 env: ## set up the Python environment (the other targets do it too)
 	@$(ENV)
@@ -32,12 +34,22 @@ test: env ## run all tests and all notebooks
 	@OMP_NUM_THREADS=1 $(RUN) python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
 		-n $(WORKERS) --dist loadfile $(wildcard notebooks) tests
 
+pd-install: env ## build nn~ for Pure Data, install it, and prove it in a real Pd
+	@bash pd_setup/install_nn.sh
+	@bash pd_setup/check_nn.sh
+
+pd-test: env ## run the tests of nn~ in a real Pd
+	@OMP_NUM_THREADS=1 $(RUN) python -m pytest -n $(WORKERS) --dist loadfile $(wildcard tests/test_pd_*.py)
+
+pd-uninstall: ## remove from Pure Data's folder what pd-install put there
+	@bash pd_setup/uninstall_nn.sh
+
 bench: env ## measure the models on this machine
 	@$(RUN) python -m ravecourse bench
 
 lint: env ## check the style of Python files, notebooks and shell scripts
 	@$(RUN) ruff check .
-	@$(RUN) shellcheck .ci/run pd_setup/*.sh
+	@$(RUN) shellcheck -x .ci/run pd_setup/*.sh
 
 clean: ## delete build/ and caches (keeps the environment, and your models in runs/)
 	@rm -rf build .pytest_cache .ruff_cache

@@ -11,6 +11,8 @@ ones are installed with apt-get; everywhere else the command to type is printed 
 
 Groups:
   python     python3-venv   makes the Python environment (not needed with conda)
+  pd         puredata-core puredata-dev   Pure Data and its header m_pd.h
+             g++ cmake make               build nn~
   optional   ffmpeg         reads M4A, WMA and other formats that libsndfile does not
 
 Options:
@@ -23,8 +25,9 @@ TEXT
 packages() {
     case "$1" in
         python) echo python3; echo python3-venv ;;
+        pd) echo puredata-core; echo puredata-dev; echo g++; echo cmake; echo make ;;
         optional) echo ffmpeg ;;
-        *) echo "No group '$1': choose python or optional." >&2; exit 2 ;;
+        *) echo "No group '$1': choose python, pd or optional." >&2; exit 2 ;;
     esac
 }
 
@@ -33,6 +36,11 @@ present() {
     case "$1" in
         python3) command -v python3 >/dev/null ;;
         python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+        puredata-core) [ -x "${PD:-}" ] || command -v pd >/dev/null || command -v puredata >/dev/null ;;
+        puredata-dev) [ -f "${PD_INCLUDE:-}/m_pd.h" ] || [ -f /usr/include/m_pd.h ] || [ -f /usr/include/pd/m_pd.h ] ||
+            [ -f /usr/local/include/m_pd.h ] || [ -f /usr/local/include/pd/m_pd.h ] ;;
+        g++) command -v "${CXX:-c++}" >/dev/null || command -v g++ >/dev/null ;;
+        cmake | make) command -v "$1" >/dev/null ;;
         ffmpeg) command -v ffmpeg >/dev/null ;;
     esac
 }

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Puts nn~, its help patch and the course's patches where Pure Data finds them. See --help.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+Usage: [PD_EXTERNALS=folder] [NN=kit|upstream] pd_setup/install_nn.sh [--help | --uninstall]
+
+Builds nn~ if need be (build_nn.sh), and copies nn~, its help patch and the course's patches into the folder nn~ of
+PD_EXTERNALS (the default is ~/Documents/Pd/externals). Each file is complete before it takes its place. What was
+put there is written down in nn~/.installed-by-ravecourse.
+
+  --uninstall   removes exactly the files that were put there. A patch that you changed stays.
+
+An nn~ that this script did not put there is never overwritten.
+TEXT
+}
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$root"
+externals="${PD_EXTERNALS:-$HOME/Documents/Pd/externals}"
+# shellcheck disable=SC2088  # make hands a ~ on as it is
+case "$externals" in "~/"*) externals="$HOME/${externals#??}" ;; esac
+target="$externals/nn~"
+manifest="$target/.installed-by-ravecourse"
+
+say() { printf '%s\n' "$*"; }
+fail() { printf '%s\n' "$@" >&2; exit 1; }
+
+# sum_of FILE: its checksum and size
+sum_of() { cksum <"$1" | tr ' ' '-'; }
+
+# was_ours NAME: the sum that the manifest has for a file, or nothing
+was_ours() {
+    [ -f "$manifest" ] || return 0
+    awk -v name="$1" '{ sum = $1; sub(/^[^ ]* /, ""); if ($0 == name) print sum }' "$manifest"
+}
+
+# put SOURCE NAME: complete under another name first; a file that was changed since is kept beside
+put() {
+    local to="$target/$2" ours
+    mkdir -p "$(dirname "$to")"
+    if [ -e "$to" ]; then
+        ours="$(was_ours "$2")"
+        if [ -z "$ours" ]; then
+            fail "$to is there already, and this course did not put it there: move it away, or choose another PD_EXTERNALS."
+        fi
+        if [ "$ours" != "$(sum_of "$to")" ] && ! cmp -s "$1" "$to" && [ "${2##*.}" = pd ]; then
+            mv "$to" "${to%.pd}.yours.pd"
+            say "You changed $2: it is kept as $(basename "${to%.pd}").yours.pd."
+        fi
+    fi
+    cp "$1" "$to.part"
+    mv -f "$to.part" "$to"
+    printf '%s %s\n' "$(sum_of "$to")" "$2" >>"$manifest.new"
+}
+
+remove() {
+    [ -f "$manifest" ] || { say "Nothing to remove: the course has put no nn~ into $externals."; return 0; }
+    local sum name
+    while read -r sum name; do
+        if [ ! -e "$target/$name" ]; then continue; fi
+        if [ "${name##*.}" = pd ] && [ "$(sum_of "$target/$name")" != "$sum" ]; then
+            say "You changed $name: it stays."
+        else
+            rm -f "$target/$name"
+        fi
+    done <"$manifest"
+    rm -f "$manifest" "$manifest.new"
+    find "$target" -depth -type d -empty -exec rmdir {} \; 2>/dev/null || true
+    if [ -d "$target" ]; then say "Removed nn~ from $externals; $target stays, there are files of yours in it."
+    else say "Removed nn~ from $externals."; fi
+}
+
+# If anything fails on the way, what was put there so far is in the list all the same.
+tidy() {
+    if [ ! -f "$manifest.new" ]; then return 0; fi
+    cat "$manifest.new" >>"$manifest"
+    rm -f "$manifest.new"
+    find "$target" -name '*.part' -exec rm -f {} +
+}
+trap tidy EXIT
+
+install_files() {
+    local built file sum name
+    say "This builds nn~ and puts it, with its help and patches, into $target."
+    bash pd_setup/build_nn.sh | tee build/nn-said.txt
+    built="$(tail -n 1 build/nn-said.txt)"
+    [ -f "$built" ] || fail "There is no built nn~ at '$built'."
+    for file in "$target"/nn~.pd_* "$target"/nn~.l_* "$target"/nn~.d_* "$externals"/nn~.pd_*; do
+        if [ -e "$file" ] && { [ "$(dirname "$file")" = "$externals" ] || [ -z "$(was_ours "$(basename "$file")")" ]; }; then
+            fail "$file is there already, and this course did not put it there: move it away, or choose another PD_EXTERNALS."
+        fi
+    done
+    mkdir -p "$target" || fail "The folder $target cannot be made: choose another with PD_EXTERNALS=..."
+    rm -f "$manifest.new"
+    : >"$manifest.new" || fail "$target cannot be written: choose another folder with PD_EXTERNALS=..."
+    for file in pd_setup/patches/*; do
+        if [ ! -f "$file" ]; then continue; fi
+        case "$(basename "$file")" in
+            *-help.pd) put "$file" "$(basename "$file")" ;;
+            *) put "$file" "patches/$(basename "$file")" ;;
+        esac
+    done
+    if [ -f pd_setup/nn/nn~-help.pd ] && [ ! -f pd_setup/patches/nn~-help.pd ]; then put pd_setup/nn/nn~-help.pd nn~-help.pd; fi
+    put "$built" "$(basename "$built")"
+    if [ -f "$manifest" ]; then        # what an older version put there and this one does not have
+        while read -r sum name; do
+            if ! grep -qF " $name" "$manifest.new" && [ -f "$target/$name" ] && [ "$(sum_of "$target/$name")" = "$sum" ]; then
+                rm -f "$target/$name"
+            fi
+        done <"$manifest"
+    fi
+    mv -f "$manifest.new" "$manifest"
+    say "Installed $(wc -l <"$manifest" | tr -d ' ') files in $target."
+}
+
+case "${1:-}" in
+    --help | -h) usage ;;
+    --uninstall) remove ;;
+    "") install_files ;;
+    *) usage >&2; fail "" "Unknown option: $1" ;;
+esac
