@@ -173,7 +173,7 @@ PRESETS: dict[str, ModelConfig] = {
     "v2": ModelConfig(
         preset="v2", architecture="v2", ratios=(4, 4, 4, 2), capacity=96, latent_size=128, pqmf="kaiser",
         dilations=((1, 3, 9), (1, 3, 9), (1, 3, 9), (1, 3)),
-        scale_capacity=96, periods=(2, 3, 5, 7, 11), period_capacity=32),
+        scale_capacity=96, periods=(2, 3, 5, 7, 11), period_capacity=96),
 }
 
 TRAINING_PRESETS: dict[str, TrainingConfig] = {
