@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ravecourse import __version__
+from ravecourse import __version__, checkpoint, latent
 from ravecourse.errors import RaveCourseError
 from ravecourse.files import replacing
 from ravecourse.model import RAVE
@@ -133,6 +133,36 @@ def export_model(model: RAVE, target: Path, *, latent_size: int | None = None, a
             torch.jit.save(scripted, str(temporary), _extra_files={METADATA: json.dumps(metadata, indent=2)})
             _prove(temporary, model, size, exported)
     return metadata
+
+
+def export(source: Path, target: Path, *, fidelity: float = 0.95, latent_size: int | None = None,
+           licence: str = "not stated", notes: str = "") -> Path:
+    """Export a training run's model, with what is known of its making as metadata.
+
+    Args:
+        source: a run folder or a checkpoint.
+        target: the `.ts` to write.
+        fidelity: share of the latents' variance that the instrument keeps, above 0, up to 1; it sets the latent size.
+        latent_size: the latent size itself, instead of `fidelity`.
+        licence, notes: for whoever gets the file.
+    Returns:
+        `target`.
+    Raises:
+        RaveCourseError: no checkpoint, values out of range, or a file that fails its proof (see `export_model`).
+    Source: this course. Notebook: 09.
+    """
+    found = checkpoint.load(source)
+    model = checkpoint.model_of(found).eval()
+    if latent_size is None:
+        if not float(model.fidelity[-1]) > 0:
+            raise RaveCourseError(f"{source} has no latent statistics yet, so a fidelity chooses nothing. "
+                                  "Train until the first validation, or give a latent size.")
+        latent_size = latent.size_for(model.fidelity, fidelity)
+    training = {"steps": found.step, "phase": found.phase,
+                **{key: found.notes[key] for key in ("dataset", "recordings", "seconds") if key in found.notes}}
+    export_model(model, Path(target), latent_size=latent_size,
+                 about={"training": training, "licence": licence, "notes": notes})
+    return Path(target)
 
 
 def reference(model: RAVE, latent_size: int, blocks: list[int], seed: int = 0) -> dict[str, Tensor]:

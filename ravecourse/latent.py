@@ -33,6 +33,7 @@ class LatentStatistics:
         self.frames = 0
         self._sum = torch.zeros(size, dtype=torch.float64)
         self._products = torch.zeros(size, size, dtype=torch.float64)
+        self._draws = torch.zeros(size, dtype=torch.float64)  # variances of the draws around the means
         self._kl = torch.zeros(size, dtype=torch.float64)
 
     def add(self, mean: Tensor, std: Tensor) -> None:
@@ -41,6 +42,7 @@ class LatentStatistics:
         self.frames += len(rows)
         self._sum += rows.sum(0)
         self._products += rows.T @ rows
+        self._draws += std.square().sum((0, 2)).cpu().double()
         self._kl += kl_divergence(mean, std).cpu().double() * len(rows)
 
     @property
@@ -72,6 +74,19 @@ class LatentStatistics:
         fidelity = variances.cumsum(0) / total if total > 0 else torch.ones_like(variances)
         fidelity[-1] = 1.0
         return mean.float(), directions.float(), variances.sqrt().float(), fidelity.clamp(max=1.0).float()
+
+    def draw_std(self) -> Tensor:
+        """Standard deviation of drawn latents (mean + std * noise) along each principal direction, `[D]`.
+
+        This is how far the latents that the decoder is trained on spread; where a direction says nothing about the
+        sound it is near 1, the prior's.
+        Raises:
+            RaveCourseError: as `principal`.
+        Source: this course. Notebook: 05.
+        """
+        _, directions, spread, _ = self.principal()
+        around = directions.double().square() @ (self._draws / self.frames)
+        return (spread.double().square() + around).sqrt().float()
 
 
 @torch.no_grad()
@@ -109,6 +124,7 @@ def store(model: "RAVE", statistics: LatentStatistics) -> None:
     model.latent_mean.copy_(mean)
     model.latent_pca.copy_(directions)
     model.latent_std.copy_(spread)
+    model.latent_draw_std.copy_(statistics.draw_std())
     model.fidelity.copy_(fidelity)
 
 

@@ -126,7 +126,8 @@ class RAVE(nn.Module):
     """The whole model: audio to latent and back.
 
     Buffers beside the weights: `latent_mean` [D], `latent_pca` [D, D] (rows are principal directions of the means,
-    the strongest first), `latent_std` [D] (standard deviation along each) and `fidelity` [D] (share of the variance
+    the strongest first), `latent_std` [D] (standard deviation of the means along each), `latent_draw_std` [D] (of the
+    latents that the decoder was trained on: means and the draws around them) and `fidelity` [D] (share of the variance
     that the first d + 1 directions explain), written at the end of phase one; `noise_level`, 0 until the noise
     synthesiser is switched on.
 
@@ -148,6 +149,7 @@ class RAVE(nn.Module):
         self.register_buffer("latent_mean", torch.zeros(size))
         self.register_buffer("latent_pca", torch.eye(size))
         self.register_buffer("latent_std", torch.ones(size))
+        self.register_buffer("latent_draw_std", torch.ones(size))
         self.register_buffer("fidelity", torch.zeros(size))
         # The published v1 adds its noise in phase two only; in v2 it is part of the first phase.
         self.register_buffer("noise_level", torch.tensor(0.0 if config.architecture == "v1" else 1.0))

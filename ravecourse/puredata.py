@@ -51,7 +51,7 @@ class Patch:
         ins, outs: signal inlets and outlets; with `wide`, channels of the one inlet and the one outlet.
         block: samples that Pd computes at a time.
         messages: pairs of milliseconds and a text, sent to nn~ at that time; a text that begins with ";" names its
-            receiver, as in Pd.
+            receiver, as in Pd. Receivers beside Pd's own: "pd-player", the canvas of nn~, and "block", its block~.
         rate: of the sound and of Pd, in Hz.
         wide: -m is among the arguments (Pd 0.54 or newer).
     Source: this course. Notebook: 08.
@@ -115,7 +115,7 @@ class Patch:
             sheet.connect((go, 0, later, 0), (later, 0, message, 0))
             if not what.startswith(";"):
                 sheet.connect((message, 0, nn, 0))
-        sheet.add(f"obj block~ {self.block}")
+        sheet.connect((sheet.add("obj r block"), 0, sheet.add(f"obj block~ {self.block}"), 0))
         return f"#N canvas 50 50 600 600 player 0;\n{sheet.text()}"
 
 

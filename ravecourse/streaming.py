@@ -65,7 +65,7 @@ class StreamConv(nn.Module):
         elif self.skip > 0:
             x = x[:, self.skip :].contiguous()
         count = frames // self.stride
-        if self.taps > 1:
+        if self.taps > 1 or self.stride > 1:
             x = x.contiguous()
             x = x.as_strided([batch, count, self.taps, self.inputs],
                              [x.size(1) * self.inputs, self.stride * self.inputs, self.dilation * self.inputs, 1],
@@ -295,8 +295,9 @@ class StreamingRAVE(nn.Module):
     """A trained model that runs block by block; TorchScript compiles it as it is.
 
     Latents are in the basis of the model's PCA, the strongest direction first, cut to `latent_size` values a frame;
-    the decoder fills the rest with normal noise. Both random draws have a scale, a buffer of one value:
-    `heads.noise_scale` (noise synthesiser) and `latent_noise_scale` (unused latents), 1 as trained, 0 for none.
+    the decoder fills the rest with normal noise, as wide as the draws that it was trained on. Both random draws have
+    a scale, a buffer of one value: `heads.noise_scale` (noise synthesiser) and `latent_noise_scale` (unused latents),
+    1 as trained, 0 for none.
 
     Args:
         model: the offline model; it is not changed.
@@ -331,6 +332,7 @@ class StreamingRAVE(nn.Module):
 
         self.register_buffer("pca", pca)
         self.register_buffer("mean", mean)
+        self.register_buffer("unused_std", model.latent_draw_std[latent_size:].clone())
         self.register_buffer("latent_noise_scale", torch.ones(1))
         self.hold = self.encode_delay_frames  # latent frames still to come that stand before the start
         self.batch = 1
@@ -348,7 +350,8 @@ class StreamingRAVE(nn.Module):
         full = torch.matmul(rows, self.pca[: self.latent_size]) + self.mean
         unused = self.pca.size(0) - self.latent_size
         if unused > 0:
-            noise = torch.randn([rows.size(0), rows.size(1), unused], device=rows.device) * self.latent_noise_scale
+            noise = torch.randn([rows.size(0), rows.size(1), unused], device=rows.device)
+            noise = noise * self.unused_std * self.latent_noise_scale
             full = full + torch.matmul(noise, self.pca[self.latent_size :])
         return self.synthesis(self.heads(self.trunk(full)))
 

@@ -88,6 +88,18 @@ def test_alive_dimensions_and_the_alarm():
     assert latent.collapse_alarm(torch.tensor([1.0])) is None  # one dimension was asked for
 
 
+def test_draw_std_is_that_of_drawn_latents():
+    """Means along known directions plus known noise: the spread measured on real draws agrees."""
+    generator = torch.Generator().manual_seed(3)
+    means = torch.tensor([2.0, 0.3, 0.01])[:, None] * torch.randn(3, 200_000, generator=generator)
+    stds = torch.tensor([0.1, 0.5, 1.0])[:, None].expand(3, 200_000)
+    statistics = latent.LatentStatistics(3)
+    statistics.add(means[None], stds[None])
+    directions = statistics.principal()[1]
+    drawn = means + stds * torch.randn(3, 200_000, generator=generator)
+    assert torch.allclose(statistics.draw_std(), (directions @ drawn).std(1), rtol=0.01)
+
+
 class Fake(nn.Module):
     """A model whose encoder would drift if it were left in training mode."""
 
@@ -96,7 +108,7 @@ class Fake(nn.Module):
         self.norm = nn.BatchNorm1d(3)
         self.resting = nn.Dropout(0.5).eval()
         for name, value in (("latent_mean", torch.zeros(3)), ("latent_pca", torch.eye(3)),
-                            ("latent_std", torch.ones(3)),
+                            ("latent_std", torch.ones(3)), ("latent_draw_std", torch.ones(3)),
                             ("fidelity", torch.zeros(3))):
             self.register_buffer(name, value)
 
@@ -118,5 +130,7 @@ def test_measure_leaves_the_model_as_it_was_and_store_writes():
     assert torch.allclose(model.latent_pca @ model.latent_pca.T, torch.eye(3), atol=1e-5)
     assert torch.equal(model.latent_mean, statistics.principal()[0])
     assert torch.equal(model.latent_std, statistics.principal()[2])
+    drawn = (statistics.principal()[2].square() + 0.25).sqrt()  # every draw has a standard deviation of 0.5
+    assert torch.allclose(model.latent_draw_std, drawn, atol=1e-6)
     expected = 0.5 * (1 + 0.25 - 2 * torch.tensor(0.5).log() - 1)  # means of variance 1 around 0
     assert torch.allclose(statistics.kl, expected.expand(3), atol=0.15)
