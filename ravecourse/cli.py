@@ -101,6 +101,15 @@ def build_parser() -> Parser:
     p.add_argument("--per-channel", action="store_true", help="a mono model on each channel, in place of a mix")
     p.add_argument("--seed", type=int, default=0, help="of the noise inside the model (default: 0)")
 
+    p = verb("import", "read a run or checkpoint of the original RAVE (acids-ircam, 2.x; v1 and v2 families)",
+             "ravecourse import runs/darbouka runs/darbouka_here")
+    p.add_argument("source", type=Path, metavar="RUN_OR_CKPT", help="its run folder, or a checkpoint in it")
+    p.add_argument("target", type=Path, metavar="RUN", help="folder for the imported checkpoint, ready to export")
+    p.add_argument("--causal", action=argparse.BooleanOptionalAction, default=None,
+                   help="say it where the file does not (default: what the file says)")
+    p.add_argument("--sample-rate", type=int, metavar="HZ", help="say it where the file does not")
+    p.add_argument("--averaged", action="store_true", help="take the moving average of the weights (EMA)")
+
     p = verb("bench", "measure on this machine whether models keep up: speed, block times, smallest safe buffer",
              "ravecourse bench cello.ts")
     p.add_argument("what", nargs="*", metavar="FILE.ts|PRESET", help="models or presets (default: all presets)")
@@ -124,7 +133,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         from ravecourse import commands
 
-        status = getattr(commands, arguments.verb)(arguments)
+        name = "import_run" if arguments.verb == "import" else arguments.verb  # a function cannot be called `import`
+        status = getattr(commands, name)(arguments)
         sys.stdout.flush()
         return int(status or 0)
     except KeyboardInterrupt:

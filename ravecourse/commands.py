@@ -93,6 +93,20 @@ def export(arguments: Namespace) -> None:
     print(f"Next: ravecourse render {target} IN.wav OUT.wav, or open it in Pd: [nn~ {target.name} forward]")
 
 
+def import_run(arguments: Namespace) -> None:
+    """Notebook: 09."""
+    from ravecourse.upstream import import_checkpoint
+
+    found = import_checkpoint(arguments.source, arguments.target, causal=arguments.causal,
+                              sample_rate=arguments.sample_rate, averaged=arguments.averaged)
+    config = found.model.config
+    print(f"{arguments.target}: {config.preset}, {config.sample_rate} Hz, {config.latent_size} latents, "
+          f"trained for {found.steps} steps.")
+    for note in found.notes:
+        print(f"note: {note}")
+    print(f"Next: ravecourse export {arguments.target} {arguments.target.name}.ts")
+
+
 def info(arguments: Namespace) -> None:
     """Notebook: 00."""
     from ravecourse import describing

@@ -19,7 +19,7 @@ from ravecourse.model import RAVE
 from ravecourse.synth import render
 from ravecourse.training import train
 
-VERBS = ("doctor", "synth", "prepare", "presets", "train", "export", "info", "render", "bench")
+VERBS = ("doctor", "synth", "prepare", "presets", "train", "export", "info", "render", "import", "bench")
 
 
 @pytest.fixture(scope="module")
