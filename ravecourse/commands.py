@@ -86,10 +86,12 @@ def export(arguments: Namespace) -> None:
 
     about = {name: value for name in ("licence", "notes") if (value := getattr(arguments, name)) is not None}
     target = run(arguments.run, _ending(arguments.target, ".ts"), fidelity=arguments.fidelity,
-                 latent_size=arguments.latent_size, **about)
+                 latent_size=arguments.latent_size, precision=arguments.precision, **about)
     found = read_metadata(target)
     print(f"{target}: {found['latent_size']} latents (fidelity {found['fidelity']:.2f}), delay "
           f"{found['delay_samples']} samples = {found['delay_ms']:.1f} ms. Reloaded and proven equal to the model.")
+    if "precision_error" in found:
+        print(f"{found['precision']} changes the sound by {100 * found['precision_error']:.2g} % of its level.")
     print(f"Next: ravecourse render {target} IN.wav OUT.wav, or open it in Pd: [nn~ {target.name} forward]")
 
 

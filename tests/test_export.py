@@ -87,6 +87,16 @@ def test_unused_latents_vary_as_much_as_in_training(tmp_path: Path) -> None:
         assert torch.equal(module.decode(z), module.decode(z))  # both unused directions never moved
 
 
+def test_a_lower_precision_tells_its_error(tmp_path: Path) -> None:
+    model = small(capacity=64)
+    metadata = export.export_model(model, tmp_path / "m.ts", latent_size=6, precision="bfloat16", about={})
+    assert 1e-4 < metadata["precision_error"] < 0.05
+    assert "precision_error" not in export.export_model(model, tmp_path / "n.ts", latent_size=6, about={})
+    assert (tmp_path / "m.ts").stat().st_size < 0.75 * (tmp_path / "n.ts").stat().st_size
+    with pytest.raises(RaveCourseError, match="'float8'"):
+        export.export_model(model, tmp_path / "o.ts", precision="float8", about={})
+
+
 def test_a_file_that_is_wrong_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, target = small(), tmp_path / "m.ts"
     target.write_bytes(b"what was here before")
