@@ -51,7 +51,7 @@ class Patch:
         ins, outs: signal inlets and outlets; with `wide`, channels of the one inlet and the one outlet.
         block: samples that Pd computes at a time.
         messages: pairs of milliseconds and a text, sent to nn~ at that time; a text that begins with ";" names its
-            receiver, as in Pd. Receivers beside Pd's own: "pd-player", the canvas of nn~, and "block", its block~.
+            receiver, as in Pd. Receivers beside Pd's own: "nn", "block" (its block~), "pd-player" (its canvas).
         rate: of the sound and of Pd, in Hz.
         wide: -m is among the arguments (Pd 0.54 or newer).
     Source: this course. Notebook: 08.
@@ -87,6 +87,7 @@ class Patch:
                       (split, 1, target, 1), (order, 0, begin, 0), (begin, 1, start, 0), (begin, 0, wait, 0),
                       (wait, 0, end, 0), (end, 1, target, 0), (target, 0, write, 0), (write, 0, writer, 0),
                       (end, 0, leave, 0))
+        _send(outer, outer.add("obj r go"), [message for message in self.messages if message[1].startswith(";")])
         for i in range(self.ins):
             outer.add(f"obj table src{i} 1")
         for i in range(self.outs):
@@ -98,6 +99,7 @@ class Patch:
         go = sheet.add("obj r go")
         nn = sheet.add(f"obj nn~ {self.arguments}")
         info = sheet.add("obj print INFO")
+        sheet.connect((sheet.add("obj r nn"), 0, nn, 0))
         sheet.connect((nn, 1 if self.wide else self.outs, info, 0))
         gather = sheet.add(f"obj snake~ in {self.ins}") if self.wide else nn
         spread = sheet.add(f"obj snake~ out {self.outs}") if self.wide else nn
@@ -109,12 +111,7 @@ class Patch:
         for i in range(self.outs):
             recorder = sheet.add(f"obj tabwrite~ dst{i}")
             sheet.connect((go, 0, recorder, 0), (spread, i, recorder, 0))
-        for when, what in self.messages:
-            later = sheet.add(f"obj delay {when:g}")
-            message = sheet.add("msg " + re.sub(r"([;,$])", r"\\\1", what))
-            sheet.connect((go, 0, later, 0), (later, 0, message, 0))
-            if not what.startswith(";"):
-                sheet.connect((message, 0, nn, 0))
+        _send(sheet, go, [message for message in self.messages if not message[1].startswith(";")], nn)
         sheet.connect((sheet.add("obj r block"), 0, sheet.add(f"obj block~ {self.block}"), 0))
         return f"#N canvas 50 50 600 600 player 0;\n{sheet.text()}"
 
@@ -136,6 +133,15 @@ class _Sheet:
 
     def text(self) -> str:
         return "\n".join([*self.objects, *self.wires]) + "\n"
+
+
+def _send(sheet: _Sheet, go: int, messages: list[tuple[float, str]], to: int | None = None) -> None:
+    for when, what in messages:
+        later = sheet.add(f"obj delay {when:g}")
+        message = sheet.add("msg " + re.sub(r"([;,$])", r"\\\1", what))
+        sheet.connect((go, 0, later, 0), (later, 0, message, 0))
+        if to is not None:
+            sheet.connect((message, 0, to, 0))
 
 
 @dataclass(frozen=True, eq=False)

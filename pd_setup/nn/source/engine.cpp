@@ -346,12 +346,10 @@ void Engine::tell_channels(int ins, int outs) {
 }
 
 void Engine::load(const std::string& path) {
-    last_failure_.clear();
     later([path](State& state) { state.load(path); });
 }
 
 void Engine::reload() {
-    last_failure_.clear();
     later([](State& state) {
         std::string path;
         {
@@ -364,7 +362,6 @@ void Engine::reload() {
 }
 
 void Engine::choose_method(const std::string& name) {
-    last_failure_.clear();
     later([name](State& state) {
         const auto session = state.latest();
         if (!session) return state.tell(Event::error, no_model);
@@ -453,10 +450,16 @@ bool Engine::poll(Event& event) {
         event = {Event::error, "the model failed, silence is played: " + reason, {}};
         return true;
     }
-    std::unique_lock lock(state_->mutex, std::try_to_lock);
-    if (!lock || state_->events.empty()) return false;
+    std::unique_lock lock(state_->mutex, std::defer_lock);
+    if (batch_) lock.lock();
+    else if (!lock.try_lock()) return false;  // the next time
+    if (state_->events.empty()) return false;
     event = std::move(state_->events.front());
     state_->events.pop_front();
+    if (event.kind == Event::out && event.text == "model") {  // what the last one did is no longer of interest
+        state_->failure.take(last_failure_);
+        last_failure_.clear();
+    }
     return true;
 }
 
@@ -468,7 +471,7 @@ void Engine::restart(int block, double sample_rate) {
     const bool other_rate = state_->meters.sample_rate.exchange(sample_rate) != sample_rate;
     state_->block.store(block);
     block_ = block;
-    if (Session* session = state_->active.load(std::memory_order_relaxed)) session->restart(block);
+    if (Session* session = state_->active.load(std::memory_order_relaxed)) session->fit(block);
     const auto session = state_->latest();
     if (session && !session->fits(block))
         later([](State& state) {

@@ -50,7 +50,7 @@ public:
     void dump();              // what info() says, and every attribute
     void print();             // the model's methods and attributes, to the console
     void info();              // latency, buffer, load, late blocks, ... to the info outlet
-    bool poll(Event& event);  // never waits
+    bool poll(Event& event);  // the oldest thing to say, if any; waits in batch mode only
 
     void restart(int block, double sample_rate);  // audio is about to start, `block` samples at a time
     void process(const float* const* in, int ins, float* const* out, int outs, int samples) noexcept;

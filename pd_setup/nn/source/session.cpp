@@ -62,7 +62,12 @@ int Session::delay(int block) const {
     return inside ? short_of : short_of + std::max(buffer, block);
 }
 
+void Session::fit(int block) noexcept {  // Pd says it again whenever any patch is edited: no reason for a gap
+    if (block != block_) restart(block);
+}
+
 void Session::restart(int block) noexcept {
+    block_ = block;
     filled_ = played_ = 0;
     filling_ = nullptr;
     silence_ = delay(block);

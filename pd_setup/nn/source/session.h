@@ -59,7 +59,8 @@ public:
     Session(std::shared_ptr<Model> model, const Method& method, int asked_buffer, int block, Common& common);
 
     // --- the audio callback ---
-    void restart(int block) noexcept;  // forget what is under way: play from silence, at this block size of Pd
+    void fit(int block) noexcept;      // Pd computes `block` samples at a time: go on if it did before, else restart
+    void restart(int block) noexcept;  // forget what is under way and play from silence
     void process(const float* const* in, int ins, float* const* out, int outs, int samples) noexcept;
 
     // --- the worker ---
@@ -95,7 +96,7 @@ private:
     const float* playing_ = nullptr;      // block that is being played, nullptr for silence
     bool playing_from_ring_ = false;
     bool inside_ready_[2] = {false, false};
-    int filled_ = 0, played_ = 0, silence_ = 0;
+    int block_ = 0, filled_ = 0, played_ = 0, silence_ = 0;
     std::uint64_t in_index_ = 0, out_index_ = 0;
 };
 

@@ -1,1 +1,232 @@
-int main(){}
+// Drives the engine as Pd would, and worse: an audio thread and a message thread at the same time. Built with the stub
+// model under AddressSanitizer and ThreadSanitizer; also counts what the audio callback must not do.
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <new>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <dlfcn.h>
+#include <pthread.h>
+
+#include "engine.h"
+
+namespace {
+
+thread_local bool in_callback = false;
+std::atomic<long> allocations{0}, locks{0}, threads{0};
+int failures = 0;
+
+void check(bool good, const char* what) {
+    if (good) return;
+    std::printf("FAILED: %s\n", what);
+    ++failures;
+}
+
+}  // namespace
+
+// --- what the callback must not do is counted here -------------------------------------------------------------------
+
+void* operator new(std::size_t size) {
+    if (in_callback) ++allocations;
+    if (void* memory = std::malloc(size)) return memory;
+    throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+    if (in_callback) ++allocations;
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept { operator delete(memory); }
+
+#ifndef NN_SANITIZED  // sanitizers have wrappers of their own here
+extern "C" int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
+    static auto real = reinterpret_cast<int (*)(pthread_mutex_t*)>(dlsym(RTLD_NEXT, "pthread_mutex_lock"));
+    if (in_callback) ++locks;
+    return real(mutex);
+}
+extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* how, void* (*work)(void*), void* with) noexcept {
+    using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+    static auto real = reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));
+    if (in_callback) ++threads;
+    return real(thread, how, work, with);
+}
+#endif
+
+namespace {
+
+std::string folder;
+
+std::string model(const std::string& name, const std::string& text) {
+    const std::string path = folder + "/" + name;
+    std::ofstream(path) << "nn-stub\nrate 48000\n" << text;
+    return path;
+}
+
+struct Player {  // the audio side: blocks of noise in, what comes out is kept
+    Player(nn::Engine& engine_, int ins, int outs, int block_) : engine(engine_), block(block_), in(ins), out(outs) {
+        for (auto& channel : in) channel.resize(block);
+        for (auto& channel : out) channel.resize(block);
+        engine.restart(block, 48000);
+    }
+    void call() {
+        std::vector<const float*> from;
+        std::vector<float*> to;
+        for (auto& channel : in) {
+            for (auto& x : channel) x = std::uniform_real_distribution<float>(-1, 1)(random);
+            from.push_back(channel.data());
+        }
+        for (auto& channel : out) to.push_back(channel.data());
+        in_callback = true;
+        engine.process(from.data(), static_cast<int>(from.size()), to.data(), static_cast<int>(to.size()), block);
+        in_callback = false;
+        played.insert(played.end(), in[0].begin(), in[0].end());
+        heard.insert(heard.end(), out[0].begin(), out[0].end());
+    }
+    nn::Engine& engine;
+    int block;
+    std::vector<std::vector<float>> in, out;
+    std::vector<float> played, heard;
+    std::mt19937 random{1};
+};
+
+// In batch mode every sample comes, as late as the engine says; for buffers and blocks of every relation.
+void exact() {
+    const auto path = model("exact", "method forward 1 1 1 1\nmethod half 1 2 1 2\nattribute gain\n");
+    for (int buffer : {0, 64, 256, 4096})
+        for (int block : {1, 16, 64, 100, 128, 1024, 4096}) {
+            nn::Engine engine(true);
+            std::pair<int, int> channels;
+            std::string error;
+            check(engine.open(path, "forward", buffer, channels, error), "a model is opened");
+            Player player(engine, 1, 1, block);
+            engine.info();
+            nn::Event event;
+            int late = -1;
+            while (engine.poll(event))
+                if (event.text == "latency") late = static_cast<int>(std::get<double>(event.values[0]));
+            for (int i = 0; i < 20000 / block + 8; ++i) player.call();
+            bool same = late >= 0;
+            for (std::size_t i = 0; i < player.heard.size(); ++i) {
+                const float wanted = i < std::size_t(late) ? 0 : player.played[i - late];
+                same = same && player.heard[i] == wanted;
+            }
+            if (!same) std::printf("buffer %d, block %d, late %d\n", buffer, block, late);
+            check(same, "every sample comes, as late as was said");
+            check(engine.meters().late == 0, "nothing is late in batch mode");
+        }
+}
+
+// In real time: the callback must neither allocate nor lock, whatever the other threads do.
+void two_threads(const char* does, int buffer, int milliseconds) {
+    const auto one = model(std::string("one-") + does, std::string("method forward 1 1 1 1\nmethod wide 2 64 3 256\nattribute gain\ndoes ") + does + "\n");
+    const auto two = model(std::string("two-") + does, std::string("method forward 2 1 2 1\nattribute gain\ndoes ") + does + "\n");
+    nn::Engine engine(false);
+    std::pair<int, int> channels;
+    std::string error;
+    check(engine.open(one, "forward", buffer, channels, error), "a model is opened");
+    std::atomic<bool> stop{false};
+    std::thread audio([&] {
+        Player player(engine, 1, 1, 64);
+        int calls = 0;
+        while (!stop) {
+            player.call();
+            if (++calls % 50 == 0) engine.restart(player.block, 48000);
+            std::this_thread::sleep_for(std::chrono::microseconds(300));
+        }
+        for (const float x : player.heard)
+            if (!std::isfinite(x)) return check(false, "what is heard is finite");
+    });
+    std::mt19937 random(2);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
+    while (std::chrono::steady_clock::now() < end) {
+        switch (random() % 14) {
+            case 0: engine.load(random() % 2 ? one : two); break;
+            case 1: engine.load(folder + "/missing"); break;
+            case 2: engine.reload(); break;
+            case 3: engine.choose_method(random() % 2 ? "wide" : "forward"); break;
+            case 4: engine.choose_method("nonsense"); break;
+            case 5: engine.resize(buffer == 0 ? 0 : 64 << random() % 8); break;
+            case 6: engine.use_gpu(random() % 2); break;
+            case 7: engine.set("gain", {0.5}); break;
+            case 8: engine.set("gain", {std::string("loud"), 3.0}); break;
+            case 9: engine.get("gain"); break;
+            case 10: engine.dump(); break;
+            case 11: engine.enable(random() % 4); break;
+            case 12: engine.print(); break;
+            default: engine.info();
+        }
+        nn::Event event;
+        for (int i = 0; i < 50 && engine.poll(event); ++i) {}
+        std::this_thread::sleep_for(std::chrono::microseconds(random() % 2000));
+    }
+    stop = true;
+    audio.join();
+}
+
+void many() {  // 32 objects, made and deleted while others play
+    const auto path = model("many", "method forward 1 1 1 1\n");
+    std::vector<std::unique_ptr<nn::Engine>> engines;
+    std::string error;
+    std::pair<int, int> channels;
+    for (int i = 0; i < 32; ++i) {
+        engines.push_back(std::make_unique<nn::Engine>(false));
+        check(engines.back()->open(path, "forward", 64, channels, error), "one of many is opened");
+    }
+    for (int round = 0; round < 20; ++round)
+        for (std::size_t i = 0; i < engines.size(); ++i) {
+            Player player(*engines[i], 1, 1, 64);
+            player.call();
+            if (round == 10 && i % 3 == 0) {
+                engines[i] = std::make_unique<nn::Engine>(false);
+                engines[i]->load(path);
+            }
+        }
+}
+
+void late_blocks() {  // a model slower than real time: silence, counted, and back in time when it is fast again
+    const auto slow = model("slow", "method forward 1 1 1 1\ndoes slow\n");
+    const auto fast = model("fast", "method forward 1 1 1 1\n");
+    nn::Engine engine(false);
+    std::pair<int, int> channels;
+    std::string error;
+    engine.open(slow, "forward", 64, channels, error);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    Player player(engine, 1, 1, 64);
+    for (int i = 0; i < 200; ++i) {
+        player.call();
+        std::this_thread::sleep_for(std::chrono::microseconds(500));
+    }
+    const auto late = engine.meters().late.load();
+    check(late > 50, "late blocks are counted");
+    engine.load(fast);
+    bool recovered = false;
+    for (int i = 0; i < 2000 && !recovered; ++i) {
+        player.call();
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        recovered = player.heard.back() != 0 && player.heard.back() == player.played[player.played.size() - 65];
+    }
+    check(recovered, "in time again, at the same delay as ever");
+}
+
+}  // namespace
+
+int main() {
+    char made[] = "/tmp/nn-driver-XXXXXX";
+    folder = mkdtemp(made);
+    exact();
+    for (const char* does : {"gain", "nan", "throw", "slow"}) two_threads(does, 256, 700);
+    const long threaded = allocations;
+    check(threaded == 0, "the callback allocates or frees nothing");
+    check(locks == 0, "the callback locks nothing");
+    check(threads == 0, "the callback starts no thread");
+    two_threads("gain", 0, 500);
+    many();
+    late_blocks();
+    std::printf(failures ? "%d failed\n" : "all good\n", failures);
+    return std::system(("rm -rf '" + folder + "'").c_str()) != 0 || failures;
+}
