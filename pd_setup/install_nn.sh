@@ -84,6 +84,7 @@ trap tidy EXIT
 install_files() {
     local built file sum name
     say "This builds nn~ and puts it, with its help and patches, into $target."
+    mkdir -p build
     bash pd_setup/build_nn.sh | tee build/nn-said.txt
     built="$(tail -n 1 build/nn-said.txt)"
     [ -f "$built" ] || fail "There is no built nn~ at '$built'."

@@ -39,7 +39,7 @@ present() {
         puredata-core) [ -x "${PD:-}" ] || command -v pd >/dev/null || command -v puredata >/dev/null ;;
         puredata-dev) [ -f "${PD_INCLUDE:-}/m_pd.h" ] || [ -f /usr/include/m_pd.h ] || [ -f /usr/include/pd/m_pd.h ] ||
             [ -f /usr/local/include/m_pd.h ] || [ -f /usr/local/include/pd/m_pd.h ] ;;
-        g++) command -v "${CXX:-c++}" >/dev/null || command -v g++ >/dev/null ;;
+        g++) [ -n "${CXX:-}" ] || command -v c++ >/dev/null || command -v g++ >/dev/null ;;
         cmake | make) command -v "$1" >/dev/null ;;
         ffmpeg) command -v ffmpeg >/dev/null ;;
     esac
