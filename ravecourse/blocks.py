@@ -53,12 +53,12 @@ class UpConv(nn.ConvTranspose1d):
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, bias: bool = False, lookahead: bool = True) -> None:
-        super().__init__(inputs, outputs, 2 * stride, stride=stride, bias=bias)
         self.crop = stride // 2 if lookahead else 0
+        super().__init__(inputs, outputs, 2 * stride, stride=stride, padding=self.crop, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, inputs, F] -> [B, outputs, F * stride]."""
-        return super().forward(x)[..., self.crop : self.crop + x.shape[-1] * self.stride[0]]
+        return super().forward(x)[..., : x.shape[-1] * self.stride[0]]
 
 
 class Residual(nn.Module):
