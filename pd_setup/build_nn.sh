@@ -159,6 +159,10 @@ build_upstream() {
     if grep -rqiE 'find_package *\( *CURL|vcpkg' "$lists" "$frontend" 2>/dev/null && ! have_curl; then
         needs="libcurl with its headers (Debian: apt-get install libcurl4-openssl-dev)"
     fi
+    # Some versions ask git for their number while they are configured, so a downloaded archive is not enough.
+    if [ ! -e "$checkout/.git" ] && grep -qE 'git +(describe|rev-parse)|GIT_EXECUTABLE|COMMAND +git' "$lists" "$frontend" 2>/dev/null; then
+        needs="${needs:+$needs, and }its git history (take a clone of it in place of a downloaded archive)"
+    fi
     # Older versions bring libraries as git submodules; a checkout without them is empty there.
     if [ -f "$checkout/.gitmodules" ]; then
         local module

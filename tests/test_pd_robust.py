@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -96,18 +97,18 @@ def test_files_that_are_no_models_by_message(bad_files, tmp_path, externals):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run Pd as somebody else")
-def test_a_file_that_may_not_be_read(tmp_path, externals):
+def test_a_file_that_may_not_be_read(externals):
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv is not installed")
-    tmp_path.chmod(0o777)
-    for folder in tmp_path.parents[:3]:
+    with tempfile.TemporaryDirectory() as name:  # outside pytest's folders, which nobody else may enter
+        folder = Path(name)
         folder.chmod(0o755)
-    save(Echo(), tmp_path / "secret.ts").chmod(0)
-    text = Patch("secret.ts").text(2400)
-    ran = run_patch(text, tmp_path, externals, first_message="render list a b",
-                    before=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
-    if "can't open" in ran.console or "Permission denied" in ran.console:
-        pytest.skip("this Pd and this folder cannot be reached as another user")
+        save(Echo(), folder / "secret.ts").chmod(0)
+        text = Patch("secret.ts").text(2400)
+        ran = run_patch(text, folder, externals, first_message="render list a b",
+                        before=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
+    if "can't open" in ran.console or "libtorch" in ran.console:
+        pytest.skip("nn~ or Python's libtorch lies in a folder that nobody else may enter")
     assert ran.status == 0 and "secret.ts cannot be read" in ran.console, ran.console
 
 

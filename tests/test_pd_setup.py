@@ -183,6 +183,13 @@ def test_upstream_from_a_checkout_says_what_it_needs(box, tmp_path):
     (checkout / "src" / "json" / "json.hpp").touch()
     status, said = box.run("build_nn.sh", NN="upstream", NN_TILDE_DIR=str(checkout))
     assert status == 0 and "git|clone|" not in box.calls, said
+    puredata = checkout / "src" / "frontend" / "puredata" / "nn_tilde"
+    puredata.mkdir(parents=True)
+    (puredata / "CMakeLists.txt").write_text("execute_process(COMMAND git describe --tags)\n")
+    status, said = box.run("build_nn.sh", NN="upstream", NN_TILDE_DIR=str(checkout))
+    assert status != 0 and "needs its git history" in said
+    (checkout / ".git").mkdir()
+    assert box.run("build_nn.sh", NN="upstream", NN_TILDE_DIR=str(checkout))[0] == 0
     (checkout / "src" / "CMakeLists.txt").write_text("find_package(CURL REQUIRED)\n")
     status, said = box.run("build_nn.sh", NN="upstream", NN_TILDE_DIR=str(checkout))
     has_curl = Path("/usr/include/curl/curl.h").exists() or list(Path("/usr/include").glob("*/curl/curl.h"))

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "loader.h"
+#include "priority.h"
 
 namespace nn {
 namespace {
@@ -245,6 +246,7 @@ Engine::~Engine() {
 }
 
 void Engine::work(State& state) {
+    less_urgent_than_audio();
     prepare_thread(true);
     while (!state.stop.load()) {
         const auto seen = state.wake.load(std::memory_order_acquire);

@@ -1,6 +1,7 @@
 #include "loader.h"
 
 #include "model.h"
+#include "priority.h"
 
 namespace nn {
 
@@ -27,6 +28,7 @@ Loader::~Loader() {
 }
 
 void Loader::run() {
+    not_urgent();
     prepare_thread(true);
     std::unique_lock lock(mutex_);
     while (true) {
