@@ -248,8 +248,9 @@ Engine::~Engine() {
 void Engine::work(State& state) {
     less_urgent_than_audio();
     prepare_thread(true);
-    while (!state.stop.load()) {
-        const auto seen = state.wake.load(std::memory_order_acquire);
+    for (;;) {
+        const auto seen = state.wake.load(std::memory_order_acquire);  // first: what is asked for after this wakes again
+        if (state.stop.load()) return;
         std::function<void(State&)> command;
         {
             std::lock_guard lock(state.mutex);
@@ -267,7 +268,13 @@ void Engine::work(State& state) {
     }
 }
 
+void Engine::settle() {
+    Session* session = state_->active.load(std::memory_order_relaxed);
+    if (batch_ && session) session->drain();
+}
+
 void Engine::later(std::function<void(State&)> job) {
+    settle();
     {
         std::lock_guard lock(state_->mutex);
         ++state_->jobs;
@@ -292,6 +299,7 @@ void Engine::later(std::function<void(State&)> job) {
 }
 
 void Engine::soon(std::function<void(State&)> command) {
+    settle();
     auto finished = std::make_shared<std::promise<void>>();
     auto waiting = finished->get_future();
     bool wait = batch_;

@@ -62,6 +62,7 @@ private:
     struct State;
     void later(std::function<void(State&)> job);    // on the loader
     void soon(std::function<void(State&)> command);  // on the worker, or behind what the loader still has to do
+    void settle();  // in batch mode: what was played before a message is computed before it
     static void work(State& state);
 
     const bool batch_;

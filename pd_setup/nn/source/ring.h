@@ -41,7 +41,10 @@ public:
     // Reader: give the block that front() showed back to the writer.
     void pop() noexcept { read_.fetch_add(1, std::memory_order_release); }
 
-    std::size_t blocks() const noexcept { return stamps_.size(); }
+    // Anyone: whether the reader has given everything back.
+    bool empty() const noexcept {
+        return read_.load(std::memory_order_acquire) == written_.load(std::memory_order_acquire);
+    }
 
 private:
     std::size_t size_;

@@ -180,6 +180,14 @@ void Session::next_output() noexcept {
     started_.store(out_index_, std::memory_order_relaxed);
 }
 
+void Session::drain() noexcept {
+    for (;;) {
+        const auto seen = progress_.load(std::memory_order_acquire);
+        if (inside || in_.empty()) return;
+        progress_.wait(seen, std::memory_order_acquire);
+    }
+}
+
 bool Session::work() {
     std::uint64_t index = 0;
     float* in = in_.front(index);

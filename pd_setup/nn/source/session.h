@@ -63,6 +63,8 @@ public:
     void restart(int block) noexcept;  // forget what is under way and play from silence
     void process(const float* const* in, int ins, float* const* out, int outs, int samples) noexcept;
 
+    void drain() noexcept;             // in batch mode: wait until the worker has done what it was given
+
     // --- the worker ---
     bool work();  // compute the next block, if there is one
 

@@ -121,6 +121,24 @@ void exact() {
         }
 }
 
+// In batch mode a message counts from the very block in which it comes, however slow the model is.
+void in_order() {
+    const auto path = model("order", "method forward 1 1 1 1\nattribute gain\ndoes slow\n");
+    nn::Engine engine(true);
+    std::pair<int, int> channels;
+    std::string error;
+    check(engine.open(path, "forward", 64, channels, error), "a model is opened");
+    Player player(engine, 1, 1, 64);
+    for (int i = 0; i < 40; ++i) {
+        engine.set("gain", {double(i)});
+        player.call();
+    }
+    bool same = true;
+    for (std::size_t i = 64; i < player.heard.size(); ++i)
+        same = same && player.heard[i] == static_cast<float>((i - 64) / 64) * player.played[i - 64];
+    check(same, "messages and blocks are done in the order in which they came");
+}
+
 // In real time: the callback must neither allocate nor lock, whatever the other threads do.
 void two_threads(const char* does, int buffer, int milliseconds) {
     const auto one = model(std::string("one-") + does, std::string("method forward 1 1 1 1\nmethod wide 2 64 3 256\nattribute gain\ndoes ") + does + "\n");
@@ -219,6 +237,7 @@ int main() {
     char made[] = "/tmp/nn-driver-XXXXXX";
     folder = mkdtemp(made);
     exact();
+    in_order();
     for (const char* does : {"gain", "nan", "throw", "slow"}) two_threads(does, 256, 700);
     const long threaded = allocations;
     check(threaded == 0, "the callback allocates or frees nothing");
