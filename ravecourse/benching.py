@@ -35,7 +35,7 @@ def run(what: Sequence[str], seconds: float) -> None:
           f"{torch.backends.cpu.get_cpu_capability()}. Real time above 1 keeps up.")
     for name in what or PRESETS:
         if name in PRESETS:
-            for causal in (False, True):
+            for causal in sorted({preset(name).causal, True}):
                 of_model(_random(name, causal), f"{name}{' causal' if causal else ''} (random weights)", seconds)
         else:
             of_file(load(name), seconds)

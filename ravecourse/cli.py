@@ -58,14 +58,14 @@ def build_parser() -> Parser:
 
     p = verb("presets", "show what each preset costs and gives, timed on this machine",
              "ravecourse presets tiny small")
-    p.add_argument("names", nargs="*", metavar="PRESET", help="tiny, small, v1, v2 (default: all)")
+    p.add_argument("names", nargs="*", metavar="PRESET", help="tiny, low_latency, small, v1, v2 (default: all)")
     p.add_argument("--no-timing", action="store_true", help="leave the timing out, which takes most of the time")
 
     p = verb("train", "train a model through both phases; goes on where it stopped when called again",
              "ravecourse train --data sounds/cello --out runs/cello --preset tiny")
     p.add_argument("--data", type=Path, required=True, metavar="DATASET", help="what `ravecourse prepare` wrote")
     p.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for checkpoints and curves")
-    p.add_argument("--preset", default=None, help="tiny (default), small, v1 or v2")
+    p.add_argument("--preset", default=None, help="tiny (default), low_latency, small, v1 or v2")
     p.add_argument("--causal", action="store_true", default=None, help="less delay when played, lower quality")
     p.add_argument("--channels", type=int, help="1 mono, 2 stereo (default: as the dataset)")
     p.add_argument("--phase-one-steps", type=int, metavar="N", help="(default: the preset's)")

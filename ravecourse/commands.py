@@ -64,7 +64,7 @@ def train(arguments: Namespace) -> int:
         model_config = None
     else:
         name = arguments.preset or (found.model_config.preset if found else "tiny")
-        model_config = preset(name, causal=bool(arguments.causal), channels=arguments.channels or store.channels,
+        model_config = preset(name, causal=arguments.causal, channels=arguments.channels or store.channels,
                               sample_rate=store.sample_rate)
     if found and found.training_config:
         training_config = replace(found.training_config, **given) if given else None

@@ -163,6 +163,12 @@ PRESETS: dict[str, ModelConfig] = {
         preset="tiny", architecture="v2", ratios=(4, 4), capacity=64, latent_size=16,
         dilations=((1, 3), (1, 3)), noise_bands=5, noise_strides=(4, 2), noise_capacity=32, bias=True,
         scale_capacity=8),
+    # For playing against one's own sound: half the bands and half the hop of `tiny`, and it never looks ahead.
+    "low_latency": ModelConfig(
+        preset="low_latency", architecture="v2", ratios=(4, 4), capacity=32, latent_size=16,
+        causal=True, lookahead_upsampling=False, n_bands=8,
+        dilations=((1,), (1, 3, 9)), noise_bands=5, noise_strides=(4, 2), noise_capacity=32, bias=True,
+        scale_capacity=8),
     "small": ModelConfig(
         preset="small", architecture="v2", ratios=(4, 4, 4), capacity=48, latent_size=32,
         dilations=((1, 3, 9), (1, 3, 9), (1, 3)), noise_bands=5, noise_strides=(4, 4, 2), bias=True,
@@ -182,6 +188,11 @@ TRAINING_PRESETS: dict[str, TrainingConfig] = {
         learning_rate=3e-3, adversarial_learning_rate=3e-4, adam_betas=(0.8, 0.99), warmup_steps=100, cosine_decay=True,
         beta=1e-2, beta_start=1e-5, beta_ramp_steps=1500, band_stft_scales=(256, 128, 64, 32),
         validation_every=500, checkpoint_every=250),
+    "low_latency": TrainingConfig(
+        phase_one_steps=6000, phase_two_steps=2000, batch_size=8, crop_samples=8192,
+        learning_rate=3e-3, adversarial_learning_rate=3e-4, adam_betas=(0.8, 0.99), warmup_steps=100, cosine_decay=True,
+        beta=1e-2, beta_start=1e-5, beta_ramp_steps=1500, band_stft_scales=(512, 256, 128, 64),
+        validation_every=500, checkpoint_every=250),
     "small": TrainingConfig(
         phase_one_steps=100_000, phase_two_steps=100_000, batch_size=16, crop_samples=32768,
         learning_rate=5e-4, adversarial_learning_rate=1e-4, adam_betas=(0.8, 0.99), warmup_steps=500, cosine_decay=True,
@@ -196,17 +207,23 @@ TRAINING_PRESETS: dict[str, TrainingConfig] = {
 }
 
 
-def preset(name: str, *, causal: bool = False, channels: int = 1, **overrides: Any) -> ModelConfig:
-    """The model configuration called `name`: "tiny", "small", "v1" or "v2".
+def preset(name: str, *, causal: bool | None = None, channels: int = 1, **overrides: Any) -> ModelConfig:
+    """The model configuration called `name`: "tiny", "low_latency", "small", "v1" or "v2".
 
     A causal model looks at the past only (its transposed convolutions too), which costs quality and saves delay.
+
+    Args:
+        causal: None leaves it to the preset; `low_latency` is causal, the others are not.
+        channels: 1 mono, 2 stereo.
+        overrides: fields of `ModelConfig` to replace.
 
     Raises:
         RaveCourseError: no such preset, or a combination that cannot be built.
     Source: see ModelConfig. Notebook: 03.
     """
-    return replace(_named(PRESETS, name), causal=causal, channels=channels,
-                   **{"lookahead_upsampling": not causal, **overrides})
+    config = _named(PRESETS, name)
+    causal = config.causal if causal is None else causal
+    return replace(config, causal=causal, channels=channels, **{"lookahead_upsampling": not causal, **overrides})
 
 
 def training_preset(name: str, **overrides: Any) -> TrainingConfig:

@@ -28,13 +28,19 @@ def test_presets_go_through_json(name: str, channels: int, causal: bool) -> None
     assert TrainingConfig.from_json(training.to_json()) == training
 
 
+def test_causal_is_the_presets_own_unless_asked() -> None:
+    assert {name for name in PRESETS if preset(name).causal} == {"low_latency"}
+    assert preset("low_latency") == PRESETS["low_latency"]
+    assert not preset("low_latency", causal=False).causal and preset("tiny", causal=True).causal
+
+
 def test_every_preset_has_a_training() -> None:
     assert list(PRESETS) == list(TRAINING_PRESETS)
 
 
-@pytest.mark.parametrize("name, hop", [("tiny", 256), ("small", 1024), ("v1", 2048), ("v2", 2048)])
-def test_hop_length(name: str, hop: int) -> None:
-    assert preset(name).hop_length == hop
+def test_hop_length() -> None:
+    hops = {"tiny": 256, "low_latency": 128, "small": 1024, "v1": 2048, "v2": 2048}
+    assert {name: preset(name).hop_length for name in PRESETS} == hops
 
 
 def test_overrides() -> None:
@@ -89,7 +95,7 @@ def test_what_cannot_be_trained_is_said(overrides: dict, says: str) -> None:
 
 def test_unknown_preset_lists_the_known() -> None:
     for function in (preset, training_preset):
-        with pytest.raises(RaveCourseError, match="no preset 'v9'. Choose one of: tiny, small, v1, v2"):
+        with pytest.raises(RaveCourseError, match="no preset 'v9'. Choose one of: tiny, low_latency, small, v1, v2"):
             function("v9")
 
 
