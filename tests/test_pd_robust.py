@@ -162,6 +162,16 @@ def test_one_in_one_out_with_large_buffers(buffer, tmp_path, externals):
     assert torch.equal(ran.audio, expected(load(tmp_path / "echo.ts"), audio, "forward", buffer, 2 * buffer - 64))
 
 
+def test_a_buffer_that_would_take_all_memory(tmp_path, externals):
+    save(Named(["forward"], 900, 1, 900, 1), tmp_path / "many.ts")
+    save(Echo(), tmp_path / "echo.ts")
+    messages = [(50, "bufsize 1e+09"), (100, "bufsize 0"), (200, "load many.ts"), (250, "bufsize 1e+09")]
+    ran = survived(play(Patch("echo.ts forward 256", messages=messages), noise(), tmp_path, externals))
+    assert "more than a gigabyte" in ran.console and ran.audio[:, 13000:].abs().max() > 0.1
+    ran = survived(play(Patch("many.ts forward 1e+09"), noise(), tmp_path, externals))
+    assert "more than a gigabyte" in ran.console and ran.audio.abs().max() == 0
+
+
 def test_an_unknown_method_is_told(tmp_path, externals):
     save(Echo(), tmp_path / "echo.ts")
     audio = noise()

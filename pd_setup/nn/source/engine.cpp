@@ -109,6 +109,9 @@ const Method& Engine::State::find(const ModelInfo& info, const std::string& name
 // Make a session ready and offer it to the audio callback.
 void Engine::State::offer(const std::shared_ptr<Model>& model, const std::string& method_name, int asked) {
     const Method& method = find(model->info(), method_name);
+    if (memory_needed(method, buffer_size(model->info(), asked), block.load()) > most_memory)
+        return tell(Event::error, "a buffer of " + std::to_string(asked) + " would take more than a gigabyte of memory for '" +
+                                      method.name + "': use a smaller one" + (latest() ? ". What was there plays on" : ""));
     auto session = std::make_shared<Session>(model, method, asked, block.load(), *this);
     if (asked > 0 && asked != session->buffer)
         tell(Event::note, "a buffer of " + std::to_string(asked) + " is not possible: using " + std::to_string(session->buffer));
@@ -135,7 +138,9 @@ void Engine::State::load(const std::string& file) {
         path = file;
     }
     offer(model, method, buffer);
-    check(*latest());
+    const auto now = latest();
+    if (!now || now->model != model) return;
+    check(*now);
     tell(Event::out, "model", {file});
 }
 

@@ -24,7 +24,15 @@ std::size_t ring_blocks(int block, int buffer) {  // twice what one call of Pd b
     return 4 + 2 * static_cast<std::size_t>((std::max(block, buffer) + buffer - 1) / buffer);
 }
 
+int block_to_fit(int block) { return std::max(block, 1024); }
+
 }  // namespace
+
+double memory_needed(const Method& method, int buffer, int block) {
+    const double in = double(method.in_channels) * buffer / method.in_ratio;
+    const double out = double(method.out_channels) * buffer / method.out_ratio;
+    return sizeof(float) * double(ring_blocks(block_to_fit(block), buffer)) * (in + 2 * out);
+}
 
 int buffer_size(const ModelInfo& info, int asked) {
     const int least = std::max(smallest_buffer, info.largest_ratio);
@@ -47,7 +55,7 @@ bool Failure::take(std::string& reason) {
 
 Session::Session(std::shared_ptr<Model> model_, const Method& method_, int asked_buffer, int block, Common& common)
     : model(std::move(model_)), method(method_), asked(asked_buffer), buffer(buffer_size(model->info(), asked_buffer)),
-      inside(asked_buffer <= 0), largest_block_(std::max(block, 1024)), in_frames_(buffer / method.in_ratio),
+      inside(asked_buffer <= 0), largest_block_(block_to_fit(block)), in_frames_(buffer / method.in_ratio),
       out_frames_(buffer / method.out_ratio), common_(common),
       in_(inside ? 1 : ring_blocks(largest_block_, buffer), std::size_t(method.in_channels) * in_frames_),
       out_(inside ? 1 : 2 * ring_blocks(largest_block_, buffer), std::size_t(method.out_channels) * out_frames_),

@@ -19,6 +19,10 @@ constexpr int largest_buffer = 1 << 20;
 // The buffer that is used where `asked` samples are asked for: a power of two that every ratio of the model divides.
 int buffer_size(const ModelInfo& info, int asked);
 
+// Bytes that the rings of a session take.
+double memory_needed(const Method& method, int buffer, int block);
+constexpr double most_memory = 1 << 30;
+
 // Counters that outlive sessions; written by the audio callback and the worker, read by everyone.
 struct Meters {
     std::atomic<std::uint64_t> late{0};       // blocks that were not ready in time and became silence
