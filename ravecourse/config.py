@@ -160,7 +160,7 @@ def _tuples(value: Any) -> Any:
 
 PRESETS: dict[str, ModelConfig] = {
     "tiny": ModelConfig(
-        preset="tiny", architecture="v2", ratios=(4, 4), capacity=64, latent_size=16,
+        preset="tiny", architecture="v2", ratios=(4, 4), capacity=32, latent_size=16,
         dilations=((1, 3), (1, 3)), noise_bands=5, noise_strides=(4, 2), noise_capacity=32, bias=True,
         scale_capacity=8),
     # For playing against one's own sound: half the bands and half the hop of `tiny`, and it never looks ahead.
@@ -184,7 +184,7 @@ PRESETS: dict[str, ModelConfig] = {
 
 TRAINING_PRESETS: dict[str, TrainingConfig] = {
     "tiny": TrainingConfig(
-        phase_one_steps=3000, phase_two_steps=1000, batch_size=16, crop_samples=8192,
+        phase_one_steps=6000, phase_two_steps=2000, batch_size=8, crop_samples=8192,
         learning_rate=3e-3, adversarial_learning_rate=3e-4, adam_betas=(0.8, 0.99), warmup_steps=100, cosine_decay=True,
         beta=1e-2, beta_start=1e-5, beta_ramp_steps=1500, band_stft_scales=(256, 128, 64, 32),
         validation_every=500, checkpoint_every=250),
