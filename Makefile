@@ -44,12 +44,12 @@ pd-test: env ## run the tests of nn~ in a real Pd
 pd-uninstall: ## remove from Pure Data's folder what pd-install put there
 	@bash pd_setup/uninstall_nn.sh
 
-bench: env ## measure the models on this machine
-	@$(RUN) python -m ravecourse bench
+bench: env ## measure beside the original and the machine's limits; results in build/benchmarks
+	@$(RUN) bash benchmarks/run.sh
 
 lint: env ## check the style of Python files, notebooks and shell scripts
 	@$(RUN) ruff check .
-	@$(RUN) shellcheck -x .ci/run pd_setup/*.sh
+	@$(RUN) shellcheck -x .ci/run benchmarks/*.sh pd_setup/*.sh
 
 clean: ## delete build/ and caches (keeps the environment, and your models in runs/)
 	@rm -rf build .pytest_cache .ruff_cache
