@@ -13,7 +13,8 @@ from ravecourse.config import PRESETS, preset
 from ravecourse.errors import RaveCourseError
 from ravecourse.model import RAVE
 from ravecourse.pqmf import PQMF
-from ravecourse.streaming import StreamAnalysis, StreamingRAVE, StreamNoise, StreamSynthesis
+from ravecourse.streaming import StreamingRAVE, StreamNoise
+from ravecourse.streaming_layers import StreamAnalysis, StreamSynthesis
 
 BLOCKS = (1, 2, 3, 8, 1, 1, 2, 8, 3, 2)  # in hops
 TOLERANCE = 1e-5  # of full scale
