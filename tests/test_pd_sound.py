@@ -28,11 +28,11 @@ def noise(channels: int, samples: int = 40000, seed: int = 0) -> Tensor:
 
 
 def compare(path: Path, method: str, buffer: int, folder: Path, externals: Path, *, block: int = 64, rate: int = 48000,
-            tolerance: float = 0.0) -> int:
+            tolerance: float = 0.0, random: bool = False) -> int:
     """Play noise in Pd and in Python; every sample must be the same. Returns by how much it was late."""
     model = tsfile.load(path)
     what = model.method(method)
-    quiet = {name: value for name, value in QUIET.items() if name in model.attributes}
+    quiet = {name: value for name, value in QUIET.items() if name in model.attributes and not random}
     audio = noise(what.in_channels)
     if what.in_ratio > 1:  # what a latent is: one value for the whole frame
         audio = 3 * audio[:, :: what.in_ratio].repeat_interleave(what.in_ratio, -1)[:, : audio.shape[1]]
@@ -67,6 +67,11 @@ def test_an_export_of_the_course_sounds_in_pd_as_in_python(
     late = compare(exported[channels], method, buffer, tmp_path, externals, tolerance=1e-6)
     used = max(buffer, 256)
     assert late == (used - 64 if buffer == 0 else 2 * used - 64)
+
+
+def test_random_numbers_too(exported, tmp_path, externals):
+    """In batch mode the noise of a model is drawn from a fixed seed."""
+    compare(exported[2], "forward", 1024, tmp_path, externals, tolerance=1e-6, random=True)
 
 
 @pytest.mark.parametrize("buffer", BUFFERS)

@@ -116,6 +116,7 @@ void Engine::State::offer(const std::shared_ptr<Model>& model, const std::string
     if (asked > 0 && asked != session->buffer)
         tell(Event::note, "a buffer of " + std::to_string(asked) + " is not possible: using " + std::to_string(session->buffer));
     warm_up(*model, method, session->buffer);
+    if (batch) seed();  // the same every time, for models that draw random numbers too
     {
         std::lock_guard lock(mutex);
         sessions.push_back(session);

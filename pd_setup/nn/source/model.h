@@ -49,6 +49,9 @@ std::unique_ptr<Model> load_model(const std::string& path, std::string& error);
 // Called by each thread that runs models, before it does; `ours` unless the thread is Pd's.
 void prepare_thread(bool ours);
 
+// Start the random numbers of all models anew.
+void seed();
+
 // The right to use a model. The audio callback uses `try_now` and never waits.
 class Exclusive {
 public:

@@ -100,4 +100,6 @@ std::unique_ptr<Model> load_model(const std::string& path, std::string& error) {
 
 void prepare_thread(bool) {}
 
+void seed() {}
+
 }  // namespace nn

@@ -2,6 +2,7 @@
 #include <ATen/Parallel.h>
 #include <torch/cuda.h>
 #include <torch/script.h>
+#include <torch/utils.h>
 #include <torch/version.h>
 
 #include <sys/stat.h>
@@ -359,6 +360,13 @@ void prepare_thread(bool ours) {
     try {
         at::set_num_threads(1);  // more take longer on a busy machine: they wait for each other
         if (ours) at::globalContext().setFlushDenormal(true);  // numbers near 0, which silence brings, would be slow
+    } catch (const std::exception&) {
+    }
+}
+
+void seed() {
+    try {
+        torch::manual_seed(0);
     } catch (const std::exception&) {
     }
 }
