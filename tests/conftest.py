@@ -19,10 +19,8 @@ def project() -> Path:
 @pytest.fixture(scope="session")
 def externals(project: Path) -> Path:
     """The folder with the nn~ that pd_setup/build_nn.sh built; the tests of nn~ are skipped where Pd cannot be had."""
-    packages = subprocess.run(["bash", "pd_setup/system_packages.sh", "--install", "pd"], cwd=project,
-                              capture_output=True, text=True)
-    if packages.returncode != 0:
-        pytest.skip(f"Pure Data cannot be installed here: {packages.stderr.strip()}")
     built = subprocess.run(["bash", "pd_setup/build_nn.sh"], cwd=project, capture_output=True, text=True)
+    if built.returncode != 0 and "Missing:" in built.stderr:  # neither root nor sudo: the script names the packages
+        pytest.skip(f"Pure Data cannot be installed here: {built.stderr.strip()}")
     assert built.returncode == 0, built.stdout + built.stderr
     return Path(built.stdout.splitlines()[-1]).parent

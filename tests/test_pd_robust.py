@@ -318,6 +318,17 @@ def test_10000_random_messages(tmp_path, externals):
     assert min(heard) > 50, heard
 
 
+def test_the_help_patch_opens_without_a_message(project, tmp_path, externals):
+    text = (project / "pd_setup" / "nn" / "nn~-help.pd").read_text()
+    text += "#X obj 10 900 r leave;\n#X msg 10 920 \\; pd dsp 1;\n"
+    text += "#X obj 10 940 delay 100;\n#X msg 10 960 \\; pd quit;\n"
+    first = text.count("#X obj") + text.count("#X msg") + text.count("#X text") - 4
+    wires = [(first, first + 1), (first, first + 2), (first + 2, first + 3)]
+    text += "".join(f"#X connect {a} 0 {b} 0;\n" for a, b in wires)
+    ran = run_patch(text, tmp_path, externals, first_message="leave bang")
+    assert ran.status == 0 and not ran.console.strip(), ran.console
+
+
 def test_in_real_time_nothing_is_waited_for(tmp_path, externals):
     """Not in batch mode: loading goes on behind the sound, and Pd keeps time."""
     save(Echo(), tmp_path / "echo.ts")
