@@ -28,8 +28,8 @@ class ExportedRAVE(StreamingRAVE):
     """A streaming model with what nn~ asks of a file: methods, their channels and ratios, labels, attributes.
 
     Attributes that nn~ can set, both numbers from 0 (none) over 1 (as trained) to 4: `noise`, the level of the noise
-    synthesiser (only where the model has one), and `variation`, the level of what fills the unused latents (only where
-    some are unused).
+    synthesiser (only where the model has one; 1 at first), and `variation`, how far the unused latents wander (only
+    where some are unused; 0 at first).
 
     Args:
         model, latent_size, precision: as in `StreamingRAVE`.

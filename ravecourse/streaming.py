@@ -147,9 +147,9 @@ class StreamingRAVE(nn.Module):
     """A trained model that runs block by block; TorchScript compiles it as it is.
 
     Latents are in the basis of the model's PCA, the strongest direction first, cut to `latent_size` values a frame;
-    the decoder fills the rest with normal noise, as wide as the draws that it was trained on. Both random draws have
-    a scale, a buffer of one value: `heads.noise_scale` (noise synthesiser) and `latent_noise_scale` (unused latents),
-    1 as trained, 0 for none.
+    the decoder leaves the rest at their mean, or draws them from a normal distribution. Both random draws have a
+    scale, a buffer of one value, where 1 is as in training and 0 none: `heads.noise_scale` (noise synthesiser, 1 at
+    first) and `latent_noise_scale` (unused latents, 0 at first, since draws take the sound away from the recording).
 
     Args:
         model: the offline model; it is not changed.
@@ -189,7 +189,7 @@ class StreamingRAVE(nn.Module):
         self.register_buffer("pca", pca)
         self.register_buffer("mean", mean)
         self.register_buffer("unused_std", model.latent_draw_std[latent_size:].clone())
-        self.register_buffer("latent_noise_scale", torch.ones(1))
+        self.register_buffer("latent_noise_scale", torch.zeros(1))
         self.hold = self.encode_delay_frames  # latent frames still to come that stand before the start
         self.batch = 1
 
