@@ -21,4 +21,6 @@ fi
 echo
 python -m benchmarks.floor 2>&1 | tee "$out/floor.txt"
 echo
+python -m benchmarks.latency 2>&1 | tee "$out/latency.txt"
+echo
 python -m benchmarks.endurance --minutes "${MINUTES:-10}" 2>&1 | tee "$out/endurance.txt"
