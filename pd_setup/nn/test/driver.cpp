@@ -128,14 +128,14 @@ void in_order() {
     std::pair<int, int> channels;
     std::string error;
     check(engine.open(path, "forward", 64, channels, error), "a model is opened");
-    Player player(engine, 1, 1, 64);
-    for (int i = 0; i < 40; ++i) {
+    Player player(engine, 1, 1, 1024);  // each call hands 16 blocks to the worker, and the next message waits for all
+    for (int i = 0; i < 20; ++i) {
         engine.set("gain", {double(i)});
         player.call();
     }
     bool same = true;
-    for (std::size_t i = 64; i < player.heard.size(); ++i)
-        same = same && player.heard[i] == static_cast<float>((i - 64) / 64) * player.played[i - 64];
+    for (std::size_t i = 1024; i < player.heard.size(); ++i)
+        same = same && player.heard[i] == static_cast<float>((i - 1024) / 1024) * player.played[i - 1024];
     check(same, "messages and blocks are done in the order in which they came");
 }
 
