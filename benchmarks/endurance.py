@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from scipy.stats import theilslopes
 
 from ravecourse.benching import untrained
 from ravecourse.config import PRESETS
@@ -40,11 +41,13 @@ class Course:
     p99_ms: np.ndarray
     memory_mb: np.ndarray
 
-    def slope(self) -> float:
-        """Change of the time of a block, as a share of it, for each hour of sound: a line through the medians."""
+    def drift(self) -> float:
+        """Change of the time of a block from the warm-up to the end, as a share of it: a line through the medians, the
+        one that moments when the machine was busy pull least (Theil and Sen)."""
         settled = slice(int(SETTLED * len(self.minutes)), None)
-        line = np.polyfit(self.minutes[settled] / 60, self.median_ms[settled], 1)
-        return float(line[0] / np.median(self.median_ms[settled]))
+        minutes, median = self.minutes[settled], self.median_ms[settled]
+        slope = theilslopes(median, minutes)[0]  # ms a minute
+        return float(slope * (minutes[-1] - minutes[0]) / np.median(median))
 
     def growth_mb(self) -> float:
         """Memory at the end less memory after the warm-up."""
@@ -99,7 +102,8 @@ def drawn(course: Course, title: str, deadline_ms: float) -> Figure:
     above.set(ylabel="time of a block (ms)", ylim=(0, None), title=title)
     above.legend(loc="upper right", ncols=3)
     below.plot(course.minutes, course.memory_mb, color=COLOURS[2])
-    below.set(ylabel="memory (MB)", xlabel="sound played (minutes)", ylim=(0, None))
+    below.set(ylabel="memory (MB)", xlabel="sound played (minutes)",
+              ylim=(0, 1.3 * course.memory_mb.max()))
     return figure
 
 
@@ -119,7 +123,7 @@ def main(arguments: list[str]) -> None:
     title = f"{options.name}, {course.minutes[-1]:g} minutes in blocks of {model.smallest_buffer} samples"
     save(drawn(course, title, deadline), target)
     print(f"{title}: median {np.median(course.median_ms):.3f} ms a block (deadline {deadline:.2f} ms), "
-          f"{100 * course.slope():+.1f} % an hour; memory {course.memory_mb[-1]:.0f} MB, "
+          f"{100 * course.drift():+.1f} % from start to end; memory {course.memory_mb[-1]:.0f} MB, "
           f"{course.growth_mb():+.1f} MB since the first tenth. Drawn in {target}.")
 
 
