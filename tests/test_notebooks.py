@@ -20,6 +20,7 @@ from ravecourse.presets import as_text, table
 ROOT = Path(__file__).resolve().parent.parent
 ALL = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 LONGEST_CELL = 30  # lines
+WIDEST_CODE = 92  # characters; more does not fit into a browser window
 FEWEST_PROSE = 0.4  # of the cells
 
 
@@ -57,6 +58,7 @@ def test_cells_are_short_and_prose_stands_between_them(notebook: dict) -> None:
     assert "code code code code" not in " ".join(kinds)
     for cell in code_cells(notebook):
         assert source(cell).count("\n") < LONGEST_CELL, source(cell)[:80]
+        assert max(map(len, source(cell).splitlines())) <= WIDEST_CODE, source(cell)[:80]
 
 
 def test_it_asks_before_it_shows_and_ends_with_what_to_remember(notebook: dict) -> None:
