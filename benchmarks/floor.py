@@ -20,7 +20,8 @@ from ravecourse import presets
 from ravecourse.config import PRESETS, ModelConfig, preset
 from ravecourse.model import RAVE
 from ravecourse.realtime import threads
-from ravecourse.streaming import StreamConv, StreamingRAVE
+from ravecourse.streaming import StreamingRAVE
+from ravecourse.streaming_layers import StreamConv
 
 MATRIX = 2048
 
