@@ -256,7 +256,7 @@ def _external() -> Check:
                 if path.suffix.startswith((".pd_", ".d_", ".l_", ".dll", ".so")):
                     return Check("nn~ external", OK, str(path))
     where = Path(EXTERNAL_FOLDERS[0]).expanduser()
-    return Check("nn~ external", OPTIONAL, "-", f"plays the models in Pd: put nn~ into {where}")
+    return Check("nn~ external", OPTIONAL, "-", f"plays the models in Pd: make pd-install puts it into {where}")
 
 
 def _install(package: str) -> str:
