@@ -60,7 +60,7 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
             "model", "step", "phase", "phase_two_start", "discriminator", "generator_optimiser",
             "discriminator_optimiser", "notes")},
     }
-    content["digest"] = _digest(content)
+    content["digest"] = digest(content)
     with replacing(path) as temporary:
         try:
             torch.save(content, temporary)
@@ -85,7 +85,7 @@ def load(path: Path | str) -> Checkpoint:
     if content.get("format") != FORMAT:
         raise RaveCourseError(f"{path} is a checkpoint of format {content.get('format')}; this version reads "
                               f"format {FORMAT}. Use the version of ravecourse that wrote it, or train again.")
-    if content.get("digest") != _digest({name: value for name, value in content.items() if name != "digest"}):
+    if content.get("digest") != digest({name: value for name, value in content.items() if name != "digest"}):
         raise RaveCourseError(f"{path} is damaged: its contents are not what was saved. "
                               "Go back to an earlier copy, such as phase_one.pt beside it.")
     training = content["training_config"]
@@ -123,29 +123,31 @@ def model_of(checkpoint: Checkpoint) -> RAVE:
     return model
 
 
-def _digest(value: Any) -> str:
-    """SHA-256 over everything that a checkpoint holds. The checksums of the archive do not cover its directory, and
-    torch hands out whatever a damaged directory points to.
+def digest(value: Any) -> str:
+    """SHA-256 over everything that a checkpoint holds.
+
+    The checksums of the archive do not cover its directory, and torch hands out whatever a damaged directory points to.
+    Source: this course. Notebook: 04.
     """
-    digest = hashlib.sha256()
+    running = hashlib.sha256()
 
     def take(part: Any) -> None:
         if isinstance(part, torch.Tensor):
-            digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
-            digest.update(part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            running.update(f"{part.dtype}{tuple(part.shape)}".encode())
+            running.update(part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
         elif isinstance(part, dict):
             for name, inner in part.items():
-                digest.update(repr(name).encode())
+                running.update(repr(name).encode())
                 take(inner)
         elif isinstance(part, list | tuple):
-            digest.update(str(len(part)).encode())
+            running.update(str(len(part)).encode())
             for inner in part:
                 take(inner)
         else:
-            digest.update(repr(part).encode())
+            running.update(repr(part).encode())
 
     take(value)
-    return digest.hexdigest()
+    return running.hexdigest()
 
 
 def _file(path: Path | str) -> Path:

@@ -37,8 +37,9 @@ def stand_in_ffmpeg(tmp_path, monkeypatch):
     folder = tmp_path / "programs"
     folder.mkdir()
     program = folder / "ffmpeg"
-    program.write_text(f"""#!{sys.executable}
-import struct, sys
+    # A first line for the kernel cannot hold a space, which the path of the environment may.
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{folder}/ffmpeg.py' \"$@\"\n")
+    (folder / "ffmpeg.py").write_text("""import struct, sys
 name = sys.argv[sys.argv.index("-i") + 1]
 assert name.startswith("file:/"), name
 if "damaged" in name:
