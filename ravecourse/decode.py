@@ -57,7 +57,8 @@ def decoder(path: Path, block_seconds: float = 10.0) -> Iterator[Decoder]:
     try:
         if path.stat().st_size == 0:
             raise UnreadableSound(path, "is empty (0 bytes)", "Copy or record it again.")
-        sound = _Forwards(os.open(path, os.O_RDONLY) if path.suffix.lower() == ".raw" else str(path))
+        # As bytes: a name need not be text, and soundfile refuses such a string.
+        sound = _Forwards(os.open(path, os.O_RDONLY) if path.suffix.lower() == ".raw" else os.fsencode(path))
     except OSError as error:
         raise UnreadableSound(
             path, f"cannot be opened ({error.strerror})", "Check its permissions."
