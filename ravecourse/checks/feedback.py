@@ -3,10 +3,15 @@
 Notebook: 01.
 """
 
+import ast
+import inspect
 import linecache
+import sysconfig
+import textwrap
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +23,15 @@ from ravecourse.plots import COLOURS
 
 SHOWN = 5  # numbers of a longer answer that are shown
 HINT_FROM = 2  # wrong tries
+NOT_THEIRS = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), "<frozen")
 
 
 class NotAttempted(Exception):
     """The stub is still as it was. Notebook: 01."""
+
+
+class NothingReturned(Exception):
+    """A function was written, but it gives nothing back. Notebook: 01."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +99,10 @@ class Exercise:
             verdict = self.judge(*answers)
         except NotAttempted:
             return Feedback(title, None, _stub(title))
+        except NothingReturned as error:
+            verdict = Verdict(False, str(error))
         except Exception as error:  # whatever a student's code raises is an answer to talk about
-            verdict = Verdict(False, _stopped(error))
+            verdict = Verdict(False, _stopped(error, self.judge))
         if verdict.right:
             self.wrong_tries = 0
             return Feedback(title, True, f"{title}: right. {verdict.words}".rstrip())
@@ -113,16 +125,28 @@ def exercise(chapter: str, hint: str) -> Callable[[Callable[..., Verdict]], Exer
 
 
 def ask(function: Callable[..., Any], *inputs: Any, **named: Any) -> Any:
-    """Call the student's function on copies of the inputs; a stub's `None` or `...` counts as not attempted.
+    """Call the student's function on copies of the inputs.
 
     Raises:
-        NotAttempted: the stub was not filled in.
+        NotAttempted: the stub was not filled in: nothing comes back, and a `...` stands where the answer belongs.
+        NothingReturned: nothing comes back from a function that was filled in; mostly a `return` is missing.
     Source: this course. Notebook: 01.
     """
+    if not callable(function):
+        raise NothingReturned(f"A function was expected; yours is {type(function).__name__}: {function!r:.80}. "
+                              "Give its name, without brackets behind it.")
     copies = [value.clone() if isinstance(value, torch.Tensor) else value for value in inputs]
-    answer = function(*copies, **named)
-    if answer is None or answer is Ellipsis:
+    try:
+        answer = function(*copies, **named)
+    except TypeError as error:
+        if "ellipsis" in str(error) and _is_stub(function):  # the stub computes with its own `...`
+            raise NotAttempted from error
+        raise
+    if answer is Ellipsis or answer is None and _is_stub(function):
         raise NotAttempted
+    if answer is None:
+        raise NothingReturned(f"{getattr(function, '__name__', 'Your function')} returned nothing. "
+                              "Is there a `return` on every way through it?")
     return answer
 
 
@@ -176,8 +200,11 @@ def beside(yours: Any, expected: Any, what: str) -> Figure:
     """Two curves in one plot, yours and the expected one. Source: this course. Notebook: 01."""
     figure = Figure(figsize=(8, 2.6), layout="constrained")
     axis: Axes = figure.subplots()
-    axis.plot(_array(expected).reshape(-1), color=COLOURS[0], linewidth=3, alpha=0.5, label="expected")
-    axis.plot(_array(yours).reshape(-1), color=COLOURS[1], linewidth=1, label="yours")
+    curves = [_array(expected).reshape(-1), _array(yours).reshape(-1)]
+    if any(np.iscomplexobj(curve) for curve in curves):
+        curves, what = [np.abs(curve) for curve in curves], f"magnitude of {what}"
+    axis.plot(curves[0], color=COLOURS[0], linewidth=3, alpha=0.5, label="expected")
+    axis.plot(curves[1], color=COLOURS[1], linewidth=1, label="yours")
     axis.set(xlabel="index", ylabel=what)
     axis.legend(frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
@@ -186,7 +213,10 @@ def beside(yours: Any, expected: Any, what: str) -> Figure:
 
 def _array(value: Any) -> np.ndarray:
     if isinstance(value, torch.Tensor):
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu().resolve_conj().resolve_neg()
+        value = (value.double() if value.is_floating_point() else value).numpy()
+    elif isinstance(value, (list, tuple)):
+        value = [_array(part) for part in value]
     array = np.asarray(value)
     if array.dtype.kind not in "biufc":
         raise TypeError("no numbers")
@@ -212,12 +242,29 @@ def _stub(title: str) -> str:
     return f"{title}: not attempted yet. Replace the ... by your answer and run the cell again."
 
 
-def _stopped(error: Exception) -> str:
-    """Where the student's own code stopped, by the innermost line that is not the package's."""
+def _is_stub(function: Callable[..., Any]) -> bool:
+    """Whether a `...` stands alone, behind `=` or behind `return` in the function, or nothing does."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):  # no source to look at: a stub only loads constants
+        names = getattr(getattr(function, "__code__", None), "co_names", ("unknown",))
+        return not names
+    lines = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+    constants = [node for node in lines if isinstance(getattr(node, "value", None), ast.Constant)]
+    left = any(node.value.value is Ellipsis for node in constants)
+    works = [node for node in lines if not isinstance(node, (ast.FunctionDef, ast.Pass)) and not (
+        isinstance(node, ast.Expr) and node in constants)]
+    return left or not works
+
+
+def _stopped(error: Exception, judge: Callable[..., Verdict]) -> str:
+    """Where the student's own code stopped, by the innermost line that belongs to neither judge nor library."""
+    ours = (judge.__code__.co_filename, judge.__code__.co_name)
     theirs = [frame for frame in traceback.extract_tb(error.__traceback__)
-              if "ravecourse" not in frame.filename and "site-packages" not in frame.filename]
+              if not frame.filename.startswith(NOT_THEIRS) and "site-packages" not in frame.filename
+              and (frame.filename, frame.name) != ours]
+    if not theirs:
+        return f"Your answer could not be judged: {type(error).__name__}: {error}. Is it of the kind that is asked for?"
     words = f"Your code stopped with {type(error).__name__}: {error}"
-    if theirs:
-        line = theirs[-1].line or linecache.getline(theirs[-1].filename, theirs[-1].lineno or 0).strip()
-        words += f"\n  in line {theirs[-1].lineno}: {line}" if line else f"\n  in line {theirs[-1].lineno}"
-    return words
+    line = theirs[-1].line or linecache.getline(theirs[-1].filename, theirs[-1].lineno or 0).strip()
+    return words + f"\n  in line {theirs[-1].lineno}" + (f": {line}" if line else "")
