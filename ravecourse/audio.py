@@ -41,7 +41,7 @@ QUALITY = "VHQ"  # flat to 0.95 of the band, aliases below -140 dB
 class AudioInfo:
     """What a sound file holds: `format` is libsndfile's name for it, or `ffmpeg`.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
 
     duration_seconds: float
@@ -59,7 +59,7 @@ def info(path: Path | str) -> AudioInfo:
     Raises:
         UnreadableSound: the file is missing, empty, damaged or no sound.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
     with decoder(Path(path)) as sound:
         frames = sum(map(len, sound.blocks)) if sound.frames is None else sound.frames
@@ -83,7 +83,7 @@ def blocks(
         UnreadableSound: the file is missing, empty, damaged, no sound, or holds samples that are not numbers.
         BrokenOff: the file is damaged part of the way through; the blocks before are good.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
     path = Path(path)
     with decoder(path, block_seconds) as sound:
@@ -124,7 +124,7 @@ def read(path: Path | str, sample_rate: int | None = None, channels: int | None 
     Raises:
         UnreadableSound: the file is missing, empty, damaged, no sound, or holds samples that are not numbers.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
     with decoder(Path(path)) as sound:
         rate, count = sample_rate or sound.sample_rate, channels or sound.channels
@@ -146,7 +146,7 @@ def write(path: Path | str, audio: Tensor, sample_rate: int, subtype: str = "PCM
         RaveCourseError: wrong shape, samples that are not numbers, a format that cannot be written, a full
             disk.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
     path = Path(path)
     if audio.ndim != 2 or audio.shape[0] > 1024:
@@ -186,7 +186,7 @@ def resample(audio: Tensor, from_rate: float, to_rate: float) -> Tensor:
         from_rate: in Hz, above 0.
         to_rate: in Hz, above 0.
 
-    Source: the SoX resampler library, through `soxr`. Notebook: 02.
+    Source: the SoX resampler library, through `soxr`. Notebook: 01.
     """
     if from_rate == to_rate or audio.shape[1] == 0:
         return audio
@@ -208,7 +208,7 @@ def to_channels(audio: Tensor, channels: int) -> Tensor:
     Raises:
         RaveCourseError: it would mean inventing channels, or giving up some without a rule.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
     have = audio.shape[0]
     if have == channels:

@@ -27,7 +27,7 @@ def gain(audio: Tensor, generator: torch.Generator, low_db: float = -12.0, high_
         low_db: least gain.
         high_db: most gain; above 0 the result may pass full scale.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
     return audio * _gain_from(_uniform(generator, 1)[0], (low_db, high_db))
 
@@ -47,7 +47,7 @@ def allpass_phase(
         sections: filters in a row, each turning the phase by 360 degrees around a random frequency.
 
     Source: second-order all-pass, Regalia, Mitra and Vaidyanathan 1988, "The digital all-pass filter".
-    Notebook: 02.
+    Notebook: 01.
     """
     return _filter(audio, _allpass_from(_uniform(generator, sections), sample_rate))
 
@@ -67,7 +67,7 @@ def pitch_by_resampling(audio: Tensor, semitones: float, n_samples: int | None =
     Raises:
         RaveCourseError: `audio` is too short for `n_samples`.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
     moved = audio
     if semitones != 0.0:
@@ -87,7 +87,7 @@ def pitch_by_resampling(audio: Tensor, semitones: float, n_samples: int | None =
 def stretch_samples(n_samples: int, semitones: float) -> int:
     """How many samples `pitch_by_resampling` needs to give `n_samples` untouched by the ends of its input.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
     return n_samples if semitones == 0.0 else math.ceil(n_samples * 2.0 ** (semitones / 12)) + 2 * MARGIN
 
@@ -99,8 +99,8 @@ class Augment:
     Raises:
         RaveCourseError: a probability outside 0 to 1, or a range that goes down.
 
-    Source: gain and phase after RAVE, arXiv 2111.05011 and its code's options; pitch, this course. Notebook:
-    02.
+    Source: gain and phase after RAVE, arXiv 2111.05011 and its code's options; pitch, this course.
+    Notebook: 01.
     """
 
     gain_probability: float = 0.5
@@ -124,13 +124,13 @@ class Augment:
 
     @classmethod
     def none(cls) -> "Augment":
-        """Crops as they are. Source: this course. Notebook: 02."""
+        """Crops as they are. Source: this course. Notebook: 01."""
         return cls(gain_probability=0.0, phase_probability=0.0, pitch_probability=0.0)
 
     def draw(self, generator: torch.Generator, sample_rate: int) -> "Change":
         """Draw what happens to one crop; it always takes the same number of draws.
 
-        Source: this course. Notebook: 02.
+        Source: this course. Notebook: 01.
         """
         does_gain, does_phase, does_pitch, level, pitch, *centres = _uniform(
             generator, 5 + self.phase_sections
@@ -148,7 +148,7 @@ class Augment:
 class Change:
     """What happens to one crop: drawn by `Augment.draw`, so that the crop can be read long enough.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
 
     gain: float
@@ -157,13 +157,13 @@ class Change:
     lead: int  # samples for the all-pass to settle in
 
     def reads(self, n_samples: int) -> int:
-        """How many samples to read for a crop of `n_samples`. Source: this course. Notebook: 02."""
+        """How many samples to read for a crop of `n_samples`. Source: this course. Notebook: 01."""
         return stretch_samples(n_samples + self.lead, self.semitones)
 
     def apply(self, audio: Tensor, n_samples: int) -> Tensor:
         """Turn `reads(n_samples)` samples `[C, T]` into the crop `[C, n_samples]`.
 
-        Source: this course. Notebook: 02.
+        Source: this course. Notebook: 01.
         """
         audio = pitch_by_resampling(audio, self.semitones, n_samples + self.lead)
         if self.allpass is not None:

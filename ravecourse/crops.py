@@ -20,7 +20,7 @@ FADE_OUT_SECONDS = 0.005
 class Batch:
     """Crops `audio` `[B, C, T]`, and for each the recordings it comes from and where in them.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
 
     audio: Tensor
@@ -49,7 +49,7 @@ class Crops:
     Raises:
         RaveCourseError: the split is empty or has another name, or a number is out of range.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Crops:
     def batch(self, step: int) -> Batch:
         """Return the batch of one step; `step` is any whole number from 0.
 
-        Source: this course. Notebook: 02.
+        Source: this course. Notebook: 01.
         """
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, step))
         total = self._begins[-1]
@@ -112,7 +112,7 @@ class Crops:
     def tape(self, start: int, length: int) -> tuple[Tensor, str]:
         """Read the tape from any sample on: audio `[C, length]`, and the recordings with the time in each.
 
-        Source: this course. Notebook: 02.
+        Source: this course. Notebook: 01.
         """
         audio = np.empty((self.store.channels, length), np.float32)
         names, done = [], 0
@@ -146,7 +146,7 @@ class Crops:
 def mixed_seed(seed: int, step: int) -> int:
     """Make one seed of two numbers, so that neighbouring seeds and steps share nothing.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 

@@ -46,7 +46,7 @@ def describe(path: Path | str) -> str:
 
 
 def dataset(path: Path) -> str:
-    """What `prepare` took. Source: this course. Notebook: 02."""
+    """What `prepare` took. Source: this course. Notebook: 01."""
     from ravecourse.dataset import Report, Store
 
     return f"{path}: dataset\n{Report.from_json(Store(path).description['report'])}"
@@ -109,7 +109,7 @@ def exported(path: Path) -> str:
 
 
 def sound(path: Path) -> str:
-    """How long a sound file is and of what kind. Source: this course. Notebook: 02."""
+    """How long a sound file is and of what kind. Source: this course. Notebook: 01."""
     from ravecourse import audio
 
     found = audio.info(path)

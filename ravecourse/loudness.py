@@ -16,7 +16,7 @@ OFFSET = -0.691  # makes a 997 Hz sine at full scale read -3.01 LUFS
 def decibels(amplitude: float) -> float:
     """Convert an amplitude, 1.0 being full scale, to dBFS; zero is -inf.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
     return 20.0 * math.log10(amplitude) if amplitude > 0 else -math.inf
 
@@ -24,7 +24,7 @@ def decibels(amplitude: float) -> float:
 def peak_db(audio: Tensor) -> float:
     """Return the largest sample of `audio` (any shape) in dBFS; silence is -inf.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
     return decibels(float(audio.abs().max())) if audio.numel() else -math.inf
 
@@ -32,7 +32,7 @@ def peak_db(audio: Tensor) -> float:
 def rms_db(audio: Tensor) -> float:
     """Return the root mean square of `audio` (any shape) in dBFS: a full-scale sine is -3.01.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
     return decibels(math.sqrt(float(audio.double().square().mean()))) if audio.numel() else -math.inf
 
@@ -50,7 +50,7 @@ def k_weighting(sample_rate: int) -> np.ndarray:
         second-order sections `[2, 6]` for `scipy.signal.sosfilt`.
 
     Source: ITU-R BS.1770-5, annex 1, tables 1 and 2 (frequencies, gains and widths fitted to the tables).
-    Notebook: 02.
+    Notebook: 01.
     """
 
     def section(hertz: float, q: float, high: float, band: float, low: float) -> list[float]:
@@ -80,7 +80,7 @@ class Meter:
         channels: how many; each counts alike (the standard's extra weight for surround channels is not
             applied).
 
-    Source: ITU-R BS.1770-5, annex 1. Notebook: 02.
+    Source: ITU-R BS.1770-5, annex 1. Notebook: 01.
     """
 
     def __init__(self, sample_rate: int, channels: int) -> None:
@@ -125,7 +125,7 @@ class Meter:
 def gated_lufs(windows: np.ndarray) -> float:
     """Average window powers `[n]` into one loudness in LUFS, leaving out pauses; silence is -inf.
 
-    Source: ITU-R BS.1770-5, annex 1, gating. Notebook: 02.
+    Source: ITU-R BS.1770-5, annex 1, gating. Notebook: 01.
     """
 
     def level(powers: np.ndarray) -> float:
@@ -144,7 +144,7 @@ def loudness_lufs(audio: Tensor, sample_rate: int) -> float:
         audio: `[C, T]`, full scale 1.0.
         sample_rate: in Hz.
 
-    Source: ITU-R BS.1770-5. Notebook: 02.
+    Source: ITU-R BS.1770-5. Notebook: 01.
     """
     meter = Meter(sample_rate, audio.shape[0])
     meter.add(audio.detach().cpu().numpy())
@@ -161,7 +161,7 @@ def match_loudness(audio: Tensor, sample_rate: int, target_lufs: float = -23.0) 
         sample_rate: in Hz.
         target_lufs: the loudness to reach; -23 is that of European broadcast.
 
-    Source: EBU R 128 for the default target. Notebook: 02.
+    Source: EBU R 128 for the default target. Notebook: 01.
     """
     loudness = loudness_lufs(audio, sample_rate)
     if math.isinf(loudness):

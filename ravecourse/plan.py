@@ -34,7 +34,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def augmentation(config: TrainingConfig) -> Augment:
-    """The changes to training crops that a configuration asks for. Source: this course. Notebook: 02."""
+    """The changes to training crops that a configuration asks for. Source: this course. Notebook: 04."""
     return Augment(gain_probability=0.5 if config.gain_db else 0.0, gain_db=(-config.gain_db, 0.0),
                    phase_probability=config.phase_probability,
                    pitch_probability=0.5 if config.pitch_semitones else 0.0,

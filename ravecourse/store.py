@@ -21,7 +21,7 @@ SAMPLE = np.dtype("<f4")  # why float32: see `Store`
 class Entry:
     """A stretch of one recording in the store: `start` and `length` count samples of the store's sample rate.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Store:
         RaveCourseError: the folder is missing, holds no prepared dataset, one of another version, or one that
             is damaged.
 
-    Source: this course. Notebook: 02.
+    Source: this course. Notebook: 01.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -72,7 +72,7 @@ class Store:
     def samples(self, start: int, length: int) -> np.ndarray:
         """Return samples as a view of the file, `[length, C]`: nothing is copied.
 
-        Source: this course. Notebook: 02.
+        Source: this course. Notebook: 01.
         """
         if not 0 <= start <= start + length <= len(self._samples):
             raise RaveCourseError(
@@ -86,7 +86,7 @@ class Store:
         Raises:
             RaveCourseError: the store does not reach so far.
 
-        Source: this course. Notebook: 02.
+        Source: this course. Notebook: 01.
         """
         return torch.from_numpy(np.array(self.samples(start, length).T, np.float32, order="C"))
 
@@ -99,7 +99,7 @@ class Store:
         Raises:
             RaveCourseError: there are not so many validation entries.
 
-        Source: this course. Notebook: 02.
+        Source: this course. Notebook: 01.
         """
         if not self.validation or index is not None and not 0 <= index < len(self.validation):
             raise RaveCourseError(
@@ -138,7 +138,7 @@ def read_description(path: Path) -> dict:
 
 
 def as_json(entries: list[Entry]) -> list[dict]:
-    """Turn entries into what `store.json` keeps. Source: this course. Notebook: 02."""
+    """Turn entries into what `store.json` keeps. Source: this course. Notebook: 01."""
     return [asdict(entry) for entry in entries]
 
 
