@@ -76,10 +76,15 @@ def line(m: Measurement) -> str:
 def untrained(name: str, causal: bool | None = None) -> Model:
     """A preset with its first random weights, ready to be played; it runs as fast as a trained one. Source: this
     course. Notebook: 08."""
-    config = preset(name, causal=causal)
-    model = RAVE(config).eval()
+    model = RAVE(preset(name, causal=causal)).eval()
     model.noise_level.fill_(1.0)
+    return playable(model, name)
+
+
+def playable(model: RAVE, name: str = "model") -> Model:
+    """A model as a player sees its export, without a file: it is compiled, and not proven. Source: this course.
+    Notebook: 08."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         scripted = torch.jit.script(ExportedRAVE(model).eval())
-    return describe(scripted, Path(name), {"sample_rate": config.sample_rate})
+    return describe(scripted, Path(name), {"sample_rate": model.sample_rate})

@@ -6,7 +6,7 @@ Notebook: 04.
 import hashlib
 import json
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,16 @@ def load(path: Path | str) -> Checkpoint:
     return Checkpoint(model_config=ModelConfig.from_json(content["model_config"]),
                       training_config=TrainingConfig.from_json(training) if training else None,
                       **{name: content[name] for name in names})
+
+
+def for_publication(checkpoint: Checkpoint) -> Checkpoint:
+    """A checkpoint with what playing and exporting need, and how it was made; the critics and the state of the
+    optimisers, three quarters of the file, stay behind.
+
+    Training can go on from it, with new critics. Notes keep the names of the recordings: look at them first.
+    Source: this course. Notebook: 10.
+    """
+    return replace(checkpoint, discriminator=None, generator_optimiser=None, discriminator_optimiser=None)
 
 
 def load_model(path: Path | str) -> RAVE:

@@ -90,6 +90,17 @@ def build_parser() -> Parser:
     p.add_argument("--licence", metavar="TEXT", help="stored in the file")
     p.add_argument("--notes", metavar="TEXT", help="stored in the file")
 
+    p = verb("card", "write a model's card: what it was made from and how, and what it does, measured",
+             "ravecourse card runs/cello --data sounds/cello --out cello.md --weights cello.pt --licence CC0-1.0")
+    p.add_argument("run", type=Path, metavar="RUN", help="a run folder or a checkpoint file")
+    p.add_argument("--data", type=Path, metavar="DATASET", help="judge it on what was held out of this dataset")
+    p.add_argument("--out", type=Path, metavar="FILE.md", help="the file to write (default: on the screen)")
+    p.add_argument("--weights", type=Path, metavar="FILE.pt",
+                   help="also write the checkpoint as it is shared: what export needs, without the state of training")
+    p.add_argument("--name", help="its title (default: the name of the run)")
+    p.add_argument("--licence", default="not stated", metavar="TEXT", help="under which others get it")
+    p.add_argument("--about", default="", metavar="TEXT", help="on the sounds: what, who played, where, how")
+
     p = verb("info", "say what a run folder, checkpoint, dataset, .ts or sound file holds", "ravecourse info cello.ts")
     p.add_argument("path", type=Path)
 

@@ -29,7 +29,7 @@ def synth(arguments: Namespace) -> None:
 
 
 def prepare(arguments: Namespace) -> None:
-    """Notebook: 02."""
+    """Notebook: 01."""
     from ravecourse.dataset import prepare as run
 
     print(run(arguments.sources, arguments.out, sample_rate=arguments.sample_rate, channels=arguments.channels,
@@ -109,6 +109,25 @@ def import_run(arguments: Namespace) -> None:
     print(f"Next: ravecourse export {arguments.target} {arguments.target.name}.ts")
 
 
+def card(arguments: Namespace) -> None:
+    """Notebook: 10."""
+    from ravecourse import checkpoint
+    from ravecourse.card import card as write
+    from ravecourse.files import write_text
+
+    out = _ending(arguments.out, ".md") if arguments.out else None
+    weights = _ending(arguments.weights, ".pt") if arguments.weights else None
+    text = write(arguments.run, arguments.data, name=arguments.name, licence=arguments.licence, about=arguments.about)
+    if weights:
+        checkpoint.save(weights, checkpoint.for_publication(checkpoint.load(arguments.run)))
+        print(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, without the state of training.", file=sys.stderr)
+    if out:
+        write_text(out, text)
+        print(f"{out}: read it before you share it, above all the names of the recordings.")
+    else:
+        print(text, end="")
+
+
 def info(arguments: Namespace) -> None:
     """Notebook: 00."""
     from ravecourse import describing
@@ -141,6 +160,6 @@ def bench(arguments: Namespace) -> None:
 
 def _ending(path: Path, ending: str) -> Path:
     if path.suffix != ending:
-        raise RaveCourseError(f"{path} does not end in {ending}, which is how players know the file. "
+        raise RaveCourseError(f"{path} does not end in {ending}, by which such files are known. "
                               f"Write {path.with_suffix(ending)}.")
     return path

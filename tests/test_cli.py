@@ -20,7 +20,7 @@ from ravecourse.model import RAVE
 from ravecourse.synth import render
 from ravecourse.training import train
 
-VERBS = ("doctor", "synth", "prepare", "presets", "train", "export", "info", "render", "import", "bench")
+VERBS = ("doctor", "synth", "prepare", "presets", "train", "export", "card", "info", "render", "import", "bench")
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,10 @@ def mistakes(work: Path) -> dict[str, tuple[list[object], str]]:
         "export an unknown setting": (["export", work / "unknown.pt", work / "x.ts"], "colour"),
         "export a damaged file": (["export", work / "cut.pt", work / "x.ts"], "damaged"),
         "export an export": (["export", model, work / "x.ts"], "TorchScript"),
+        "card of nothing": (["card", gone], "no checkpoint"),
+        "card of another dataset": (["card", work / "run", "--data", gone], "no dataset folder"),
+        "card to another ending": (["card", work / "run", "--out", work / "x.txt"], r"\.md"),
+        "weights to another ending": (["card", work / "run", "--weights", work / "x.ts"], r"\.pt"),
         "info of nothing": (["info", gone], "nothing at"),
         "info of a folder": (["info", work / "nothing"], "neither a dataset"),
         "info of a text": (["info", work / "text.ts"], "no TorchScript"),
