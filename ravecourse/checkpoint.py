@@ -98,7 +98,7 @@ def load(path: Path | str) -> Checkpoint:
 
 def for_publication(checkpoint: Checkpoint) -> Checkpoint:
     """A checkpoint with what playing and exporting need, and how it was made; the critics and the state of the
-    optimisers, three quarters of the file, stay behind.
+    optimisers, about two thirds of the file, stay behind.
 
     Training can go on from it, with new critics. Notes keep the names of the recordings: look at them first.
     Source: this course. Notebook: 10.
