@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from torch import Tensor
 
 from ravecourse.errors import RaveCourseError
@@ -36,19 +37,28 @@ def spectrograms(sounds: Mapping[str, Tensor], sample_rate: int, title: str = ""
     figure, axes = _figure(len(sounds), 10, 2.6 * len(sounds) + 0.6)
     longest = max(audio.shape[-1] for audio in sounds.values()) / sample_rate
     for axis, (label, audio) in zip(axes, sounds.items(), strict=True):
-        image = _levels(audio)
-        seconds = audio.shape[-1] / sample_rate
-        drawn = axis.imshow(image.numpy(), origin="lower", aspect="auto", cmap="cividis", vmin=QUIETEST_DB, vmax=0,
-                            extent=(0, seconds, 0, sample_rate / 2000), interpolation="nearest")
-        axis.set_yscale("symlog", linthresh=1, linscale=1)
-        axis.set_yticks([0, 0.5, 1, 2, 5, 10, 20], ["0", "0.5", "1", "2", "5", "10", "20"])
-        axis.set(ylim=(0, min(sample_rate / 2000, 20)), xlim=(0, longest), ylabel="frequency (kHz)")
+        drawn = spectrogram_on(axis, audio, sample_rate)
+        axis.set_xlim(0, longest)
         axis.set_title(label, loc="left")
         figure.colorbar(drawn, ax=axis, label="level (dB)", pad=0.01)
     axes[-1].set_xlabel("time (s)")
     if title:
         figure.suptitle(title)
     return figure
+
+
+def spectrogram_on(axis: Axes, audio: Tensor, sample_rate: int) -> AxesImage:
+    """Draw the spectrogram of `[C, T]` or `[T]`, channels averaged, on an axis of a figure of your own.
+
+    Source: this course. Notebook: 00.
+    """
+    seconds = audio.shape[-1] / sample_rate
+    drawn = axis.imshow(_levels(audio).numpy(), origin="lower", aspect="auto", cmap="cividis", vmin=QUIETEST_DB, vmax=0,
+                        extent=(0, seconds, 0, sample_rate / 2000), interpolation="nearest")
+    axis.set_yscale("symlog", linthresh=1, linscale=1)
+    axis.set_yticks([0, 0.5, 1, 2, 5, 10, 20], ["0", "0.5", "1", "2", "5", "10", "20"])
+    axis.set(ylim=(0, min(sample_rate / 2000, 20)), ylabel="frequency (kHz)")
+    return drawn
 
 
 def waveforms(sounds: Mapping[str, Tensor], sample_rate: int, title: str = "") -> Figure:
