@@ -1,16 +1,15 @@
-"""What every notebook has to keep to, the tool that strips them, the picture, and the README."""
+"""What every notebook has to keep to, the tool that strips them, and the README."""
 
 import ast
 import json
 import re
 import shlex
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 import torch
 
-from ravecourse import diagrams, notebooks
+from ravecourse import notebooks
 from ravecourse.cli import build_parser
 from ravecourse.errors import RaveCourseError
 from ravecourse.listening import LISTENING_LUFS, listen
@@ -157,28 +156,6 @@ def test_players_are_equally_loud(gain: float, monkeypatch: pytest.MonkeyPatch) 
     for _, (data, rate, normalise) in shown:
         assert rate == 48000 and normalise is False
         assert abs(loudness_lufs(torch.as_tensor(data), 48000) - LISTENING_LUFS) < 0.05
-
-
-def test_the_committed_picture_is_what_the_program_draws(tmp_path: Path) -> None:
-    assert diagrams.main([str(tmp_path / "journey.svg")]) == 0
-    drawn = (tmp_path / "journey.svg").read_text()
-    assert drawn == (ROOT / "docs" / "journey.svg").read_text(), "python -m ravecourse.diagrams docs/journey.svg"
-    assert diagrams.main([]) == 2
-
-
-@pytest.mark.parametrize("name", ["tiny", "v2"])
-def test_the_picture_is_sound_svg_and_keeps_inside_its_frame(name: str) -> None:
-    root = ElementTree.fromstring(diagrams.journey(name))
-    boxes = [node for node in root.iter() if node.tag.endswith("rect")]
-    assert len(boxes) >= 11
-    for box in boxes:
-        x, y = float(box.get("x", 0)), float(box.get("y", 0))
-        assert 0 <= x and x + float(box.get("width")) <= diagrams.WIDTH
-        assert 0 <= y and y + float(box.get("height")) <= diagrams.HEIGHT
-    words = [(node.text, int(node.get("font-size"))) for node in root.iter() if node.tag.endswith("text")]
-    assert any(f"preset {name}" in word for word, _ in words)
-    for word, size in words:  # a letter is about half as wide as high
-        assert 0.5 * size * len(word) <= (464 if len(word) > 20 else diagrams.BOX_WIDTH), word
 
 
 def commands_in_the_readme() -> list[str]:
