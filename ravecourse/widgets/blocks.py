@@ -1,0 +1,171 @@
+"""A model that runs block by block, seen one block at a time: without memory, and with caches.
+
+Notebook: 07.
+"""
+
+import copy
+
+import ipywidgets
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from ravecourse.errors import RaveCourseError
+from ravecourse.model import RAVE
+from ravecourse.plots import COLOURS
+from ravecourse.realtime import threads
+from ravecourse.streaming import StreamingRAVE
+from ravecourse.streaming_layers import Delay
+from ravecourse.widgets.base import CourseWidget, button, picture, player, png, whole_hops
+
+AROUND = 2  # blocks that are shown before and after the one at hand
+LONGEST = 400  # blocks
+
+
+class BlockViewer(CourseWidget):
+    """Step through a recording block by block: the input, the output of a model that forgets, and of one that does not.
+
+    The model that forgets pads each block with zeros; its output is wrong at the seams. The one with caches gives the
+    offline output, `delay_samples` later. Below, what some of the layers remember at the end of the block.
+
+    Args:
+        model: a trained model; a copy of it is used, with its noise switched off.
+        recording: `[C, T]` or `[T]` at the model's sample rate.
+        hops: latent frames of a block.
+        seconds: of the recording, from its start.
+        caches: how many layers to show.
+    Raises:
+        RaveCourseError: the recording is shorter than two blocks, or gives more than 400.
+    Source: arXiv 2204.07064 for the caches. Notebook: 07.
+    """
+
+    def __init__(self, model: RAVE, recording: Tensor, *, hops: int = 4, seconds: float = 2.0, caches: int = 5) -> None:
+        self.sample_rate, self.block_samples = model.sample_rate, hops * model.hop_length
+        self.input = whole_hops(recording[..., :round(seconds * model.sample_rate)], self.block_samples)  # [C, T]
+        self.count = self.input.shape[1] // self.block_samples
+        if not 2 <= self.count <= LONGEST:
+            raise RaveCourseError(f"That is {self.count} blocks of {self.block_samples} samples; 2 to {LONGEST} can be "
+                                  "shown. Change hops or seconds.")
+        self._compute(copy.deepcopy(model).cpu().eval(), caches)
+        self.slider = ipywidgets.IntSlider(
+            value=self.count // 2, min=0, max=self.count - 1, description="block", continuous_update=False,
+            tooltip="which block; arrow keys go on by one", layout=ipywidgets.Layout(width="100%", max_width="44em"))
+        self.back, self.forth = (button("previous", "one block back", "step-backward"),
+                                 button("next", "one block on", "step-forward"))
+        self.back.on_click(lambda _: self.step(-1))
+        self.forth.on_click(lambda _: self.step(1))
+        self.image = picture(self.static(self.slider.value), "input, outputs and caches around this block")
+        self.text = ipywidgets.Label(self._words(self.slider.value))
+        players = [ipywidgets.HBox([ipywidgets.Label(label, layout=ipywidgets.Layout(width="14em")),
+                                    player(sound * self._gain, self.sample_rate, label)])
+                   for label, sound in self.sounds().items()]
+        self.slider.observe(self._changed, "value")
+        self.box = ipywidgets.VBox([ipywidgets.HBox([self.slider, self.back, self.forth]), self.text, self.image,
+                                    *players])
+
+    def _compute(self, model: RAVE, caches: int) -> None:
+        streaming = StreamingRAVE(model).eval()
+        streaming.heads.noise_scale.zero_()
+        self.delay_samples = streaming.delay_samples
+        remembering = [(name, layer) for name, layer in streaming.named_modules()
+                       if hasattr(layer, "rows") and layer.rows.shape[1] > 0]
+        every = torch.linspace(0, len(remembering) - 1, min(caches, len(remembering))).round().int().tolist()
+        chosen = [remembering[i] for i in every]
+        self.cache_names = [_name(name, layer) for name, layer in chosen]
+        self.caches: list[list[Tensor]] = []  # of each block, of each chosen layer: [rows, channels]
+        alone, cached = [], []
+        with torch.no_grad(), threads(1):
+            self.offline = model.decode(model.encode(self.input[None])[0], noise=False)[0]
+            for block in self.input[None].split(self.block_samples, 2):
+                alone.append(model.decode(model.encode(block)[0], noise=False)[0])
+                cached.append(streaming(block)[0])
+                self.caches.append([layer.rows[0].clone() for _, layer in chosen])
+        self.alone, self.cached = torch.cat(alone, 1), torch.cat(cached, 1)  # [C, T] each
+        self.expected = torch.nn.functional.pad(self.offline, (self.delay_samples, 0))[:, :self.offline.shape[1]]
+        peak = max(float(sound.abs().max()) for sound in (self.offline, self.alone, self.cached))
+        self._gain = min(1.0, 0.988 / peak) if peak else 1.0
+
+    @property
+    def block(self) -> int:
+        """The block at hand, from 0. Source: this course. Notebook: 07."""
+        return self.slider.value
+
+    def step(self, blocks: int) -> None:
+        """Go on by some blocks, or back. Source: this course. Notebook: 07."""
+        self.slider.value = min(max(self.block + blocks, 0), self.count - 1)
+
+    def errors(self, block: int) -> tuple[float, float]:
+        """Largest difference from the offline output in a block: without memory, and with caches.
+
+        Source: this course. Notebook: 07.
+        """
+        cut = slice(block * self.block_samples, (block + 1) * self.block_samples)
+        return (float((self.alone - self.offline)[:, cut].abs().max()),
+                float((self.cached - self.expected)[:, cut].abs().max()))
+
+    def sounds(self) -> dict[str, Tensor]:
+        """The three outputs. Source: this course. Notebook: 07."""
+        return {"offline, all at once": self.offline, "each block alone": self.alone, "with caches": self.cached}
+
+    def static(self, block: int | None = None) -> Figure:
+        """The picture of a block; of the middle one if None. Source: this course. Notebook: 07."""
+        block = self.count // 2 if block is None else block
+        figure = Figure(figsize=(10, 6.2), layout="constrained")
+        upper, lower = figure.subfigures(2, 1, height_ratios=(2.3, 1))
+        first, alone, cached = upper.subplots(3, 1, sharex=True)
+        low, high = max(block - AROUND, 0), min(block + AROUND + 1, self.count)
+        self._curves(first, "input", low, high, block, ("input", self.input, "0.2"))
+        self._curves(alone, "output, each block alone", low, high, block,
+                     ("offline", self.offline, COLOURS[0]), ("blocks", self.alone, COLOURS[1]))
+        self._curves(cached, f"output with caches: {self.delay_samples} samples later", low, high, block,
+                     ("offline, delayed", self.expected, COLOURS[0]), ("blocks", self.cached, COLOURS[2]))
+        cached.set_xlabel("time (ms)")
+        for axis, name, rows in zip(lower.subplots(1, len(self.cache_names), squeeze=False)[0], self.cache_names,
+                                    self.caches[block], strict=True):
+            axis.imshow(rows.T.numpy(), aspect="auto", cmap="PuOr", interpolation="nearest", origin="lower",
+                        **dict(zip(("vmin", "vmax"), _range(rows), strict=True)))
+            axis.set_title(f"{name}: {len(rows)} rows", fontsize=8)
+            axis.set(xlabel="row (newest right)")
+            axis.tick_params(labelsize=7)
+            axis.xaxis.label.set_fontsize(8)
+        lower.axes[0].set_ylabel("channel", fontsize=8)
+        lower.suptitle(f"what layers remember after block {block}", fontsize=9, x=0.01, ha="left")
+        return figure
+
+    def _curves(self, axis: Axes, title: str, low: int, high: int, block: int,
+                *curves: tuple[str, Tensor, str]) -> None:
+        cut = slice(low * self.block_samples, high * self.block_samples)
+        times = 1000 * torch.arange(cut.start, cut.stop) / self.sample_rate
+        edges = [1000 * i * self.block_samples / self.sample_rate for i in range(low, high + 1)]
+        axis.axvspan(edges[block - low], edges[block - low + 1], color=COLOURS[4], alpha=0.2, linewidth=0)
+        for edge in edges:
+            axis.axvline(edge, color="0.8", linewidth=0.8, zorder=0)
+        for i, (label, sound, colour) in enumerate(curves):
+            thick = {"linewidth": 3, "alpha": 0.35} if len(curves) > 1 and i == 0 else {"linewidth": 0.9}
+            axis.plot(times.numpy(), sound[0, cut].numpy(), color=colour, label=label, **thick)
+        if len(curves) > 1:
+            axis.legend(frameon=False, fontsize=8, loc="upper right", ncols=2)
+        axis.set_title(title, loc="left", fontsize=10)
+        axis.set(ylabel="amplitude", xlim=(edges[0], edges[-1]))
+        axis.spines[["top", "right"]].set_visible(False)
+
+    def _words(self, block: int) -> str:
+        alone, cached = self.errors(block)
+        return (f"block {block} of {self.count}, {self.block_samples} samples. Largest difference from offline: "
+                f"{alone:.2g} alone, {cached:.1g} with caches.")
+
+    def _changed(self, change: object = None) -> None:
+        self.image.value = png(self.static(self.block))
+        self.text.value = self._words(self.block)
+
+
+def _name(path: str, layer: nn.Module) -> str:
+    """What a person calls a layer of the streaming model, such as `trunk 3`."""
+    parts = [part for part in path.split(".") if part not in ("conv", "branch", "skip")]
+    return " ".join(parts) + (" (wait)" if isinstance(layer, Delay) else "")
+
+
+def _range(rows: Tensor) -> tuple[float, float]:
+    reach = float(rows.abs().max()) or 1.0
+    return -reach, reach

@@ -1,0 +1,152 @@
+"""Losses that are drawn while a training runs, and a button that ends it.
+
+Notebook: 04.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import ipywidgets
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ravecourse.journal import Progress, clock
+from ravecourse.plots import COLOURS
+from ravecourse.widgets.base import CourseWidget, button, live, picture, png
+
+COLUMNS = ("spectral", "spectral_bands", "kl", "adversarial", "feature_matching", "critics")
+UNITS = {"kl": "nats"}
+POINTS = 500  # of a curve, at most
+SHARE = 0.05  # of the time goes into drawing, at most
+
+
+class LiveCurves(CourseWidget):
+    """Give it to `train` as `on_step`: it draws the losses as they come, and stops the training when asked to.
+
+    The button, `stop()` and `seconds` make `on_step` answer False: training then saves, and goes on from there next
+    time. While a cell runs, a press of the button reaches a kernel that has subshells (ipykernel 7 with JupyterLab
+    4.4 or later; the environment of this course). The square in the notebook's toolbar interrupts the kernel and does
+    the same everywhere.
+
+    Args:
+        every: seconds between two drawings, at least; drawing takes 5 % of the time at most.
+        seconds: stop by itself after so many; None trains to the planned end.
+        columns: which losses, of those that the training tells.
+        clock: tells the time in seconds.
+    Source: this course. Notebook: 04.
+    """
+
+    def __init__(self, every: float = 1.0, *, seconds: float | None = None, columns: Sequence[str] = COLUMNS,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self.every, self.seconds, self.columns = every, seconds, tuple(columns)
+        self.drawings = 0
+        self.progress: Progress | None = None
+        self._curves: dict[str, list[tuple[int, float]]] = {}
+        self._seen: object = None
+        self._clock, self._began, self._next = clock, None, 0.0
+        self._asked, self._shown = threading.Event(), False
+        self.image = picture(self.static(), "curves of the losses")
+        self.text = ipywidgets.Label("Waiting for the first step.")
+        self.stop_button = button("stop and save", "end the training after this step; it is saved", "stop")
+        self.stop_button.on_click(lambda _: self.stop())
+        self.box = ipywidgets.VBox([
+            ipywidgets.HBox([self.stop_button, self.text]), self.image])
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the training was asked to end. Source: this course. Notebook: 04."""
+        return self._asked.is_set()
+
+    def stop(self) -> None:
+        """Ask the training to save and end after this step. Source: this course. Notebook: 04."""
+        self._asked.set()
+        self.stop_button.disabled = True
+        self.text.value = "Stopping after this step."
+
+    def __call__(self, progress: Progress) -> bool:
+        """Take in where the training stands; False asks it to save and end. Source: this course. Notebook: 04."""
+        now = self._clock()
+        if self._began is None or self.progress is not None and progress.step < self.progress.step:
+            self._start(now)
+        self.progress = progress
+        self._collect(progress)
+        if self.seconds is not None and now - self._began >= self.seconds:
+            self.stop()
+        last = self.stopped or progress.step >= progress.end
+        if last or now >= self._next:
+            self._redraw(last)
+            self._next = now + max(self.every, (self._clock() - now) / SHARE)
+        return not self.stopped
+
+    def static(self) -> Figure:
+        """The curves so far. Source: this course. Notebook: 04."""
+        names = [name for name in self.columns if self._curves.get(name)]
+        rows = -(-max(len(names), 2) // 2)
+        figure = Figure(figsize=(10, 2.1 * rows + 0.4), layout="constrained")
+        axes = list(figure.subplots(rows, 2, squeeze=False).flat)
+        for axis in axes[len(names):]:
+            axis.set_axis_off()
+        if not names:
+            axes[0].text(0, 0.5, "no loss yet")
+        for axis, name, colour in zip(axes, names, COLOURS * len(axes), strict=False):
+            self._draw(axis, name, colour)
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.set_title(name.replace("_", " "), loc="left", fontsize=10)
+            axis.set(xlabel="step", ylabel=UNITS.get(name, "loss"))
+        return figure
+
+    def _draw(self, axis: Axes, name: str, colour: str) -> None:
+        points = self._curves[name]
+        stride = -(-len(points) // POINTS)
+        steps, values = zip(*[*points[:-1:stride], points[-1]], strict=True)
+        axis.plot(steps, values, color=colour, linewidth=1.2, label="training")
+        held_out = self._curves.get(f"validation_{name}")
+        if held_out:
+            axis.plot(*zip(*held_out, strict=True), color="0.2", marker="o", markersize=4, linewidth=1,
+                      label="held-out sound")
+            axis.legend(frameon=False, fontsize=8)
+        if min(values) > 0 and max(values) > 20 * min(values):
+            axis.set_yscale("log")
+        border = self.progress.phase_two_start if self.progress else 0
+        if steps[0] < border <= steps[-1]:
+            axis.axvline(border, color="0.4", linestyle="--", linewidth=1)
+            axis.annotate("phase two", (border, 1), xycoords=("data", "axes fraction"), xytext=(3, -3),
+                          textcoords="offset points", va="top", fontsize=8, color="0.3")
+
+    def _start(self, now: float) -> None:
+        """A training begins: show the widget if it is not shown, and forget an earlier stop."""
+        self._began, self._next = now, now
+        if self.progress is not None:
+            self._curves, self._seen = {}, None
+            self._asked.clear()
+            self.stop_button.disabled = False
+        if live() and not self._shown:
+            self.show()
+
+    def show(self) -> None:
+        """Show the widget, or the curves so far where it cannot be used. Source: this course. Notebook: 04."""
+        self._shown = True
+        super().show()
+
+    def _collect(self, progress: Progress) -> None:
+        if progress.losses and progress.losses != self._seen:
+            self._seen = dict(progress.losses)
+            for name, value in progress.losses.items():
+                self._curves.setdefault(name, []).append((progress.step, value))
+        for name, value in (progress.validation or {}).items():
+            known = self._curves.setdefault(f"validation_{name}", [])
+            if not known or known[-1][1] != value:
+                known.append((progress.step, value))
+
+    def _redraw(self, last: bool) -> None:
+        progress = self.progress
+        self.drawings += 1
+        if live():
+            self.image.value = png(self.static())
+        elif last:
+            self.show()
+        where = f"step {progress.step} of {progress.end}, phase {progress.phase}"
+        ended = f"Stopped at {where}; saved." if self.stopped else f"Done: {where}."
+        self.text.value = ended if last else f"{where}, end in {clock(progress.seconds_to_end)}"
+        self.stop_button.disabled = last
