@@ -121,5 +121,5 @@ def scores(judged: list[list[Tensor]]) -> list[Tensor]:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """How many numbers of `module` are trained. Source: this course. Notebook: 03."""
+    """How many numbers of `module` are trained. Source: this course. Notebook: 06."""
     return sum(torch.numel(p) for p in module.parameters() if p.requires_grad)
