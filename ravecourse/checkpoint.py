@@ -111,7 +111,7 @@ def load_model(path: Path | str) -> RAVE:
 
     Raises:
         RaveCourseError: as `load`.
-    Source: this course. Notebook: 05.
+    Source: this course. Notebook: 04.
     """
     return model_of(load(path)).eval()
 
@@ -121,7 +121,7 @@ def model_of(checkpoint: Checkpoint) -> RAVE:
 
     Raises:
         RaveCourseError: the weights do not belong to the configuration.
-    Source: this course. Notebook: 05.
+    Source: this course. Notebook: 04.
     """
     model = RAVE(checkpoint.model_config)
     try:
