@@ -98,13 +98,13 @@ class ABX(CourseWidget):
 
     def _build(self) -> None:
         self.text = ipywidgets.Label()
-        self.players = {name: player(self._played(name), self.sample_rate, f"sound {name}") for name in "ABX"}
+        self.players = {name: player(self._played(name), self.sample_rate) for name in "ABX"}
         self.buttons = {name: button(f"X is {name}", f"answer: X is the sound {name}") for name in "AB"}
         for name, control in self.buttons.items():
             control.on_click(lambda _, name=name: self.answer(name))
         self.again_button = button("start again", "a new order, and no answers yet", "undo")
         self.again_button.on_click(lambda _: self.restart())
-        self.image = picture(self.static(), "how often a guesser has how many right")
+        self.image = picture(self.static())
         self.image.layout.display = "none"
         rows = [ipywidgets.HBox([ipywidgets.Label(name, layout=ipywidgets.Layout(width="1.5em")), self.players[name]])
                 for name in "ABX"]

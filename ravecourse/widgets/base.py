@@ -94,15 +94,13 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def picture(figure: Figure, what: str) -> ipywidgets.Image:
+def picture(drawn: Figure | bytes) -> ipywidgets.Image:
     """An image that is redrawn in place: giving it new bytes does not flicker, as a new output would.
 
-    Args:
-        figure: the first picture.
-        what: its description, for those who hover over it or cannot see it.
+    It has no tooltip: with one, ipywidgets 8.1 fails to show images and players. Words stand beside each picture.
     Source: this course. Notebook: 05.
     """
-    return ipywidgets.Image(value=png(figure), format="png", tooltip=what, alt=what,
+    return ipywidgets.Image(value=png(drawn) if isinstance(drawn, Figure) else drawn, format="png",
                             layout=ipywidgets.Layout(max_width="100%", object_fit="contain"))
 
 
@@ -121,9 +119,9 @@ def wav(audio: Tensor, sample_rate: int) -> bytes:
     return buffer.getvalue()
 
 
-def player(audio: Tensor, sample_rate: int, label: str, **options: Any) -> ipywidgets.Audio:
+def player(audio: Tensor, sample_rate: int, **options: Any) -> ipywidgets.Audio:
     """A player for audio `[C, T]` as it is, that plays when it is asked to. Source: this course. Notebook: 05."""
-    return ipywidgets.Audio(value=wav(audio, sample_rate), format="wav", tooltip=label,
+    return ipywidgets.Audio(value=wav(audio, sample_rate), format="wav",
                             **{"autoplay": False, "loop": False, **options})
 
 

@@ -55,10 +55,10 @@ class BlockViewer(CourseWidget):
                                  button("next", "one block on", "step-forward"))
         self.back.on_click(lambda _: self.step(-1))
         self.forth.on_click(lambda _: self.step(1))
-        self.image = picture(self.static(self.slider.value), "input, outputs and caches around this block")
+        self.image = picture(self.static(self.slider.value))
         self.text = ipywidgets.Label(self._words(self.slider.value))
         players = [ipywidgets.HBox([ipywidgets.Label(label, layout=ipywidgets.Layout(width="14em")),
-                                    player(sound * self._gain, self.sample_rate, label)])
+                                    player(sound * self._gain, self.sample_rate)])
                    for label, sound in self.sounds().items()]
         self.slider.observe(self._changed, "value")
         self.box = ipywidgets.VBox([ipywidgets.HBox([self.slider, self.back, self.forth]), self.text, self.image,

@@ -46,7 +46,7 @@ class LiveCurves(CourseWidget):
         self._seen: object = None
         self._clock, self._began, self._next = clock, None, 0.0
         self._asked, self._shown = threading.Event(), False
-        self.image = picture(self.static(), "curves of the losses")
+        self.image = picture(self.static())
         self.text = ipywidgets.Label("Waiting for the first step.")
         self.stop_button = button("stop and save", "end the training after this step; it is saved", "stop")
         self.stop_button.on_click(lambda _: self.stop())

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ravecourse.errors import RaveCourseError
+from ravecourse.loudness import rms_db
 from ravecourse.model import RAVE
 from ravecourse.plots import spectrograms
 from ravecourse.realtime import threads
@@ -81,9 +82,10 @@ class LatentExplorer(CourseWidget):
         self.random_button = button("random", "a latent as the training data might hold it", "random")
         self.autoplay = ipywidgets.Checkbox(value=False, description="play after each change", indent=False,
                                             tooltip="play the sound whenever a slider was moved")
-        sound = self.audible()
-        self.image = picture(self._figure(), "spectrogram of the sound that the sliders make")
-        self.player = player(sound, self.sample_rate, "the sound that the sliders make")
+        sound = self.sound()
+        self.image = picture(self._drawn(sound))
+        self.player = player(self._audible(sound), self.sample_rate)
+        self.text = ipywidgets.Label(self._words(sound))
         for control in (*self.sliders, self.base):
             control.observe(self._changed, "value")
         self.reset_button.on_click(lambda _: self.reset())
@@ -92,7 +94,7 @@ class LatentExplorer(CourseWidget):
         row = ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0.5em")
         self.box = ipywidgets.VBox([
             ipywidgets.Box([self.base, self.reset_button, self.random_button, self.autoplay], layout=row),
-            *self.sliders, self.image, self.player])
+            *self.sliders, self.text, self.image, self.player])
 
     @property
     def positions(self) -> Tensor:
@@ -109,10 +111,6 @@ class LatentExplorer(CourseWidget):
     def sound(self, positions: Tensor | None = None) -> Tensor:
         """What the decoder makes of them, `[C, T]`. Source: this course. Notebook: 05."""
         return self._decode(self.latents(positions))
-
-    def audible(self) -> Tensor:
-        """The same, as loud as it is played. Source: this course. Notebook: 05."""
-        return levelled(self.sound(), self._gains[self.base.value])
 
     def reset(self) -> None:
         """All sliders to 0. Source: this course. Notebook: 05."""
@@ -146,8 +144,15 @@ class LatentExplorer(CourseWidget):
         with torch.no_grad(), threads(1):
             return self.model.decode(latents, generator=torch.Generator().manual_seed(self.seed))[0]
 
-    def _figure(self) -> Figure:
-        return self._drawn(self.sound())
+    def _audible(self, sound: Tensor) -> Tensor:
+        return levelled(sound, self._gains[self.base.value])
+
+    def _words(self, sound: Tensor) -> str:
+        """The picture in words: how loud the sound is, and where the middle of its spectrum lies."""
+        power = torch.fft.rfft(sound.double()).abs().square().sum(0)
+        hertz = torch.linspace(0, self.sample_rate / 2, len(power), dtype=torch.float64)
+        centre = float((power * hertz).sum() / power.sum().clamp(min=1e-20))
+        return f"level {rms_db(sound):.1f} dB, middle of the spectrum {centre:.0f} Hz"
 
     def _drawn(self, sound: Tensor) -> Figure:
         moved = [f"direction {i + 1}: {value:+.1f} σ" for i, value in enumerate(self.positions.tolist()) if value]
@@ -158,4 +163,5 @@ class LatentExplorer(CourseWidget):
             return
         sound = self.sound()
         self.image.value = png(self._drawn(sound))
-        self.player.value = wav(levelled(sound, self._gains[self.base.value]), self.sample_rate)
+        self.text.value = self._words(sound)
+        self.player.value = wav(self._audible(sound), self.sample_rate)

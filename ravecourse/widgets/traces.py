@@ -67,9 +67,8 @@ class TraceScrubber(CourseWidget):
                              self.recording.shape[1] / self.sample_rate - self.seconds_per_frame,
                              self.seconds_per_frame)
         self.slider.readout_format, self.slider.layout.max_width = ".3f", "100%"
-        self.image = picture(Figure(figsize=(0.1, 0.1)), "spectrogram, traces of the latent, and their values here")
-        self.image.value = self._picture(0)
-        self.player = player(self.snippet(), self.sample_rate, "the sound at the cursor, over and over", loop=True)
+        self.image = picture(self._picture(0))
+        self.player = player(self.snippet(), self.sample_rate, loop=True)
         self.text = ipywidgets.Label(self._values())
         self.slider.observe(self._changed, "value")
         self.box = ipywidgets.VBox([self.slider, self.image, self.text, self.player])
