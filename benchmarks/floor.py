@@ -8,6 +8,7 @@ array of the size of the weights, and how fast it multiplies large matrices.
 """
 
 import argparse
+import copy
 import sys
 import time
 from collections.abc import Callable
@@ -20,10 +21,11 @@ from ravecourse import presets
 from ravecourse.config import PRESETS, ModelConfig, preset
 from ravecourse.model import RAVE
 from ravecourse.realtime import threads
-from ravecourse.streaming import StreamingRAVE
+from ravecourse.streaming import PRECISIONS, StreamingRAVE
 from ravecourse.streaming_layers import StreamConv
 
 MATRIX = 2048
+FLUSH = 100_000_000  # bytes, more than any cache holds
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,16 @@ def layers(stream: StreamingRAVE) -> list[Layer]:
 
 
 def best_seconds(call: Callable[[], object], seconds: float) -> float:
-    """The shortest time of `call`, tried for `seconds`: what the machine can do when nothing else disturbs it."""
+    """The shortest time of `call`, tried for `seconds`: what the machine can do when nothing else disturbs it.
+
+    The thread's own time: what the scheduler gives to others is no part of it.
+    """
     call()
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
-        start = time.perf_counter()
+        start = time.thread_time()
         call()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     return best
 
 
@@ -138,6 +143,32 @@ def show_layers(config: ModelConfig, seconds: float, count: int = 8) -> None:
     print(f"{f'all {len(table)} layers':53}{total[0]:>9.3f}{'':7}" + "".join(f"{t:>8.3f}" for t in total[1:]))
 
 
+def show_from_memory(config: ModelConfig, seconds: float, count: int = 4) -> None:
+    """The widest layers with weights that no cache holds, as in a stream of the whole model, against reading alone.
+
+    Many copies of a layer take turns.
+    """
+    reads = read_rate(1 << 30, seconds)
+    print(f"\nThe widest layers of {config.preset} with weights from memory, microseconds (reading at "
+          f"{reads / 1e9:.1f} GB/s):")
+    print(f"{'weights':>12}{'precision':>11}{'reading':>9}{'1 row':>8}{'2 rows':>8}{'4 rows':>8}{'8 rows':>8}")
+    model = RAVE(config).eval()
+    for precision in PRECISIONS:
+        widest = {tuple(layer.module.weight.shape): layer for layer in layers(StreamingRAVE(model, None, precision))}
+        for layer in sorted(widest.values(), key=lambda layer: -layer.weight_bytes)[:count]:
+            copies = [copy.deepcopy(layer.module) for _ in range(max(4, FLUSH // layer.weight_bytes))]
+            times = [_microseconds(copies, rows, seconds / 4) for rows in (1, 2, 4, 8)]
+            print(f"{layer.module.weight.numel() / 1e6:>10.2f} M{precision:>11}{1e6 * layer.weight_bytes / reads:>9.0f}"
+                  + "".join(f"{t:>8.0f}" for t in times), flush=True)
+
+
+def _microseconds(copies: list[StreamConv], rows: int, seconds: float) -> float:
+    """The shortest mean time of a layer over all copies, tried for `seconds`."""
+    x = torch.ones(1, rows * copies[0].stride, copies[0].inputs)
+    with torch.inference_mode():
+        return 1e6 * best_seconds(lambda: [conv(x) for conv in copies], seconds) / len(copies)
+
+
 def main(arguments: list[str]) -> None:
     """Parse the command line and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -149,6 +180,7 @@ def main(arguments: list[str]) -> None:
         show_floor([preset(name, causal=causal) for name in options.names
                     for causal in sorted({preset(name).causal, True})], options.seconds)
         show_layers(preset(options.layers), options.seconds)
+        show_from_memory(preset(options.layers), options.seconds)
 
 
 if __name__ == "__main__":
