@@ -264,3 +264,29 @@ class Params(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x
+
+
+class Delay(Base):
+    """The sound itself, `delay` samples later."""
+
+    def __init__(self, delay: int) -> None:
+        super().__init__()
+        self.register_buffer("memory", torch.zeros(1, 1, delay))
+        self.register_buffer("noise_params", torch.tensor([2]))
+
+    @torch.jit.export
+    def get_attributes(self) -> list[str]:
+        return ["noise"]
+
+    @torch.jit.export
+    def get_noise(self) -> list[float]:
+        return [0.0]
+
+    @torch.jit.export
+    def set_noise(self, value: float) -> int:
+        return 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.cat([self.memory, x], 2)
+        self.memory.copy_(y[:, :, x.size(2) :])
+        return y[:, :, : x.size(2)]

@@ -21,6 +21,7 @@ struct Method {
 struct ModelInfo {
     std::vector<Method> methods;
     std::vector<std::string> attributes;
+    std::vector<double> ranges;      // standard deviation of each latent; empty: the file does not say
     std::vector<std::string> notes;  // what is wrong with the file, though it plays
     double sample_rate = 0;          // 0: the file does not say
     int largest_ratio = 1;

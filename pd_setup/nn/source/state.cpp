@@ -137,6 +137,8 @@ void Engine::State::tell_info() {
         tell(Event::out, "method", {m.name, double(m.in_channels), double(m.in_ratio), double(m.out_channels), double(m.out_ratio)});
         tell(Event::out, "buffer", {double(session->buffer)});
         tell(Event::out, "samplerate", {session->model->info().sample_rate, rate});
+        const auto& ranges = session->model->info().ranges;
+        if (!ranges.empty()) tell(Event::out, "ranges", {ranges.begin(), ranges.end()});
     }
     tell(Event::out, "load", {double(meters.load.load())});
     tell(Event::out, "blocks", {double(meters.blocks.load())});

@@ -42,15 +42,39 @@ std::string reason(const std::exception& exception, bool first = false) {
     return found.substr(0, 200);
 }
 
-// "key": 123 in a JSON text; nothing if it is not there or no number.
-std::optional<double> number_in(const std::string& json, const std::string& key) {
+// Where the value of "key": in a JSON text begins; null if it is not there.
+const char* value_in(const std::string& json, const std::string& key) {
     auto at = json.find("\"" + key + "\"");
-    if (at == std::string::npos) return {};
+    if (at == std::string::npos) return nullptr;
     at = json.find_first_not_of(" \t\r\n", at + key.size() + 2);
-    if (at == std::string::npos || json[at] != ':') return {};
+    if (at == std::string::npos || json[at] != ':') return nullptr;
+    return json.c_str() + at + 1;
+}
+
+// "key": 123; nothing if it is not there or no number.
+std::optional<double> number_in(const std::string& json, const std::string& key) {
+    const char* text = value_in(json, key);
     double value;
-    if (std::sscanf(json.c_str() + at + 1, "%lf", &value) != 1) return {};
+    if (!text || std::sscanf(text, "%lf", &value) != 1) return {};
     return value;
+}
+
+// "key": [1, 2, 3], up to the first that is no number; empty if there is none.
+std::vector<double> numbers_in(const std::string& json, const std::string& key) {
+    std::vector<double> values;
+    const char* text = value_in(json, key);
+    int read = 0;
+    if (!text || (std::sscanf(text, " [%n", &read), read == 0)) return values;
+    double value;
+    while (values.size() < most_channels) {
+        text += read;
+        read = 0;
+        if (std::sscanf(text, "%lf %n", &value, &read) != 1 || read == 0 || !std::isfinite(value)) break;
+        values.push_back(value);
+        if (text[read] != ',') break;
+        ++read;
+    }
+    return values;
 }
 
 std::optional<double> number_of(const c10::IValue& value) {
@@ -292,6 +316,7 @@ void TorchModel::read(const std::string& metadata) {
             else info_.notes.push_back("the attribute '" + name + "' cannot be used: get_" + name + " or set_" + name + " is missing");
         }
     info_.sample_rate = number_in(metadata, "sample_rate").value_or(0);
+    info_.ranges = numbers_in(metadata, "latent_std");
     for (const char* name : {"sample_rate", "sampling_rate", "sr"})
         if (info_.sample_rate <= 0 && module_.hasattr(name)) info_.sample_rate = number_of(module_.attr(name)).value_or(0);
     find_calls();

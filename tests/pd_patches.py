@@ -1,0 +1,119 @@
+"""Open a patch of the course in a real Pd: in batch mode with its sound card replaced by tables, or under Xvfb."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ravecourse import audio as sound
+from ravecourse.patches import patches_folder
+from ravecourse.puredata import RATE, Ran, program, run_patch
+
+NAMES = {1: "1-timbre-transfer", 2: "2-latent-playing", 3: "3-looper-crossfade", 4: "4-low-latency"}
+
+# In place of dac~ and adc~, which are nothing without a sound card.
+TO_TABLES = """#N canvas 0 0 300 200 12;
+#X obj 10 10 inlet~;
+#X obj 150 10 inlet~;
+#X obj 10 60 tabwrite~ heard-left;
+#X obj 150 60 tabwrite~ heard-right;
+#X obj 10 35 r begin;
+#X connect 0 0 2 0;
+#X connect 1 0 3 0;
+#X connect 4 0 2 0;
+#X connect 4 0 3 0;
+"""
+FROM_TABLE = """#N canvas 0 0 300 200 12;
+#X obj 10 10 r begin;
+#X obj 10 60 tabplay~ microphone;
+#X obj 10 90 outlet~;
+#X connect 0 0 1 0;
+#X connect 1 0 2 0;
+"""
+
+
+def beside(folder: Path, materials: Path) -> None:
+    """Put what the patches need into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in materials.iterdir():
+        if path.suffix in (".ts", ".wav") and not (folder / path.name).exists():
+            (folder / path.name).symlink_to(path)
+
+
+def text_of(number: int) -> str:
+    return (patches_folder() / f"{NAMES[number]}.pd").read_text()
+
+
+def render(number: int, messages: Sequence[tuple[float, str]], seconds: float, folder: Path, materials: Path,
+           externals: Path, listen: str = "") -> Ran:
+    """Play a patch for some seconds in batch mode; `audio` [2, T] is what it sends to the sound card.
+
+    Args:
+        messages: pairs of milliseconds and what is sent then, like "p1-mix 0".
+        listen: the name of a receiver whose messages are printed as INFO.
+    """
+    beside(folder, materials)
+    (folder / "to-tables~.pd").write_text(TO_TABLES)
+    (folder / "from-table~.pd").write_text(FROM_TABLE)
+    text = re.sub(r" dac~ 1 2;", " to-tables~;", re.sub(r" adc~ 1;", " from-table~;", text_of(number)))
+    samples = int(RATE * seconds)
+    lines = ["obj r render", "obj t b b", "msg \\; pd dsp 1 \\; begin bang", f"obj delay {1000 * seconds + 20:g}",
+             "obj t b b", "msg write -wave -bytes 4 heard.wav heard-left heard-right", "obj soundfiler",
+             "msg \\; pd quit", f"obj table heard-left {samples}", f"obj table heard-right {samples}",
+             f"obj table microphone {samples}"]
+    wires = ["0 0 1 0", "1 1 2 0", "1 0 3 0", "3 0 4 0", "4 1 5 0", "5 0 6 0", "4 0 7 0"]
+    if listen:
+        lines += [f"obj r {listen}", "obj print INFO"]
+        wires.append("11 0 12 0")
+    for when, what in messages:
+        lines += [f"obj delay {when:g}", "msg \\; " + what.replace(",", "\\,")]
+        wires += [f"1 0 {len(lines) - 2} 0", f"{len(lines) - 2} 0 {len(lines) - 1} 0"]
+    body = "".join(f"#X {line.split(' ', 1)[0]} 10 {20 * i} {line.split(' ', 1)[1]};\n" for i, line in enumerate(lines))
+    body += "".join(f"#X connect {wire};\n" for wire in wires)
+    text += f"#N canvas 0 0 500 500 driver 0;\n{body}#X restore 10 1500 pd driver;\n"
+    (folder / "heard.wav").unlink(missing_ok=True)
+    ran = run_patch(text, folder, externals, first_message="render bang", seconds=200)
+    audio = sound.read(folder / "heard.wav")[0] if (folder / "heard.wav").is_file() else None
+    return Ran(audio, ran.console, ran.status)
+
+
+def missing_for_pictures() -> list[str]:
+    """Packages without which Pd's windows cannot be looked at here."""
+    needs = {"Xvfb": "xvfb", "wish": "puredata-gui", "import": "imagemagick"}
+    return [package for name, package in needs.items() if shutil.which(name) is None]
+
+
+def picture(patch: Path, target: Path, externals: Path, display: int) -> str:
+    """Open a patch in a Pd with windows, on a screen that nobody sees; write what is seen; return the console."""
+    height = int(patch.read_text().split()[5]) + 2
+    screen = subprocess.Popen(["Xvfb", f":{display}", "-screen", "0", f"1100x{height + 120}x24", "-nolisten", "tcp"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = {**os.environ, "DISPLAY": f":{display}", "OMP_NUM_THREADS": "1"}
+    try:
+        deadline = time.monotonic() + 30
+        while not Path(f"/tmp/.X11-unix/X{display}").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        pd = subprocess.Popen([program(), "-noaudio", "-noprefs", "-stderr", "-r", str(RATE), "-path", str(externals),
+                               str(patch)], env=environment, stderr=subprocess.PIPE, text=True)
+        try:
+            before, same = b"", 0
+            while same < 4 and time.monotonic() < deadline + 60:  # until nothing changes any more
+                time.sleep(1)
+                subprocess.run(["import", "-silent", "-window", "root", str(target)], env=environment, check=True)
+                now = target.read_bytes()
+                drawn = len(now) > 15000
+                same = same + 1 if drawn and abs(len(now) - len(before)) < 200 else 0
+                before = now
+        finally:
+            pd.terminate()
+            console = pd.communicate(timeout=20)[1]
+    finally:
+        screen.terminate()
+        screen.wait(timeout=20)
+    x, y = 60, 40  # where each patch's window opens; Pd's menu is 31 pixels high
+    subprocess.run(["mogrify", "-crop", f"900x{height}+{x}+{y + 31}", "+repage", "-colors", "32", "-strip",
+                    "-define", "png:compression-level=9", str(target)], check=True)
+    return console
