@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-Usage: [TORCH=cpu|cuda] [CONDA=program|none] pd_setup/create_env.sh [--help | --print-python | --run COMMAND...]
+Usage: [TORCH=cpu|cuda] [CONDA=program|none] pd_setup/create_env.sh [--help | --book | --print-python | --run COMMAND...]
 
 Makes the Python environment of the course inside the project's folder, or brings it up to date:
   .conda/   where micromamba, mamba or conda is found (in this order), from environment.yml
@@ -21,6 +21,7 @@ TORCH=cuda   never takes a CPU build. For a machine with an NVIDIA GPU.
 CONDA=...    the program to use, by name or path; CONDA=none for a plain venv even where conda is installed.
 PYTHON=...   the interpreter that the venv is made with.
 
+  --book             install what `make book` needs too: the extra `book` of pyproject.toml
   --print-python     print the environment's interpreter and end
   --run COMMAND...   run a command with the environment's programs first in PATH
 
@@ -265,9 +266,26 @@ make_env() {
     say "The environment is ready after $((SECONDS - began)) s. Its Python: $python"
 }
 
+# add_book: the extra that only the book and its test need, once for each state of the lists
+add_book() {
+    choose
+    if ! is_current; then make_env; fi
+    if [ "$(stamped book)" = "$packages" ]; then return 0; fi
+    mkdir -p build
+    lock
+    : >"$log"
+    write_constraints
+    export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off PYTHONNOUSERSITE=1 PYTHONUNBUFFERED=1
+    step "Installing what the book is made with" "$python" -m pip install -c "$constraints" -e '.[book]'
+    printf 'book=%s\n' "$packages" >>"$stamp"
+}
+
 case "${1:-}" in
     --help | -h)
         usage
+        ;;
+    --book)
+        add_book
         ;;
     --print-python)
         choose

@@ -13,6 +13,7 @@ Groups:
   python     python3-venv   makes the Python environment (not needed with conda)
   pd         puredata-core puredata-dev   Pure Data and its header m_pd.h
              g++ cmake make               build nn~
+  browser    chromium       drives the notebooks in the tests (120 MB; any Chrome or Chromium does, or CHROMIUM=program)
   optional   ffmpeg         reads M4A, WMA and other formats that libsndfile does not
 
 Options:
@@ -26,8 +27,9 @@ packages() {
     case "$1" in
         python) echo python3; echo python3-venv ;;
         pd) echo puredata-core; echo puredata-dev; echo g++; echo cmake; echo make ;;
+        browser) echo chromium; echo fonts-dejavu-core ;;
         optional) echo ffmpeg ;;
-        *) echo "No group '$1': choose python, pd or optional." >&2; exit 2 ;;
+        *) echo "No group '$1': choose python, pd, browser or optional." >&2; exit 2 ;;
     esac
 }
 
@@ -41,6 +43,11 @@ present() {
             [ -f /usr/local/include/m_pd.h ] || [ -f /usr/local/include/pd/m_pd.h ] ;;
         g++) [ -n "${CXX:-}" ] || command -v c++ >/dev/null || command -v g++ >/dev/null ;;
         cmake | make) command -v "$1" >/dev/null ;;
+        chromium) [ -x "${CHROMIUM:-}" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
+            command -v google-chrome >/dev/null || command -v google-chrome-stable >/dev/null ||
+            command -v chromium-headless-shell >/dev/null || [ -d "/Applications/Google Chrome.app" ] ||
+            [ -d /Applications/Chromium.app ] ;;
+        fonts-dejavu-core) present chromium ;;      # a browser that is there has letters
         ffmpeg) command -v ffmpeg >/dev/null ;;
     esac
 }
@@ -57,9 +64,11 @@ for argument in "$@"; do
 done
 if [ -z "$groups" ]; then usage >&2; exit 2; fi
 
+lean=""       # without what Debian only recommends: a browser for tests needs no printer
 missing=""
 for group in $groups; do
     names="$(packages "$group")"
+    if [ "$group" = browser ]; then lean="--no-install-recommends "; fi
     for package in $names; do
         if [ "$mode" = list ]; then
             echo "$package"
@@ -80,13 +89,18 @@ if [ "$(id -u)" != 0 ]; then
         as_root="sudo -n"
     else
         echo "Missing:$missing. Type this, then try again:" >&2
-        echo "  sudo apt-get update && sudo apt-get install -y$missing" >&2
+        echo "  sudo apt-get update && sudo apt-get install -y $lean${missing# }" >&2
         exit 1
     fi
 fi
 echo "Installing with apt-get:$missing"
-# shellcheck disable=SC2086  # both are lists of words
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+if command -v flock >/dev/null && mkdir -p "$root/build"; then      # two tests may ask at a time
+    exec 8>"$root/build/apt.lock"
+    flock 8
+fi
+# shellcheck disable=SC2086  # lists of words
 {
     $as_root apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq $missing >/dev/null
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq $lean$missing >/dev/null
 }

@@ -245,6 +245,20 @@ def test_python_3_10_gets_the_pinned_torch_and_the_rest_by_range(sandbox: Sandbo
     assert sorted(given) == [f"torch=={exact['torch']}", f"torchaudio=={exact['torchaudio']}"]
 
 
+def test_what_the_book_needs_is_installed_when_it_is_asked_for(sandbox: Sandbox) -> None:
+    assert sandbox.create("--book").returncode == 0
+    calls = sandbox.calls()
+    assert ["-e", ".[test]"] in [call[-2:] for call in calls] and calls[-1][-2:] == ["-e", ".[book]"]
+    assert "-c" in calls[-1]
+    assert sandbox.create("--book").returncode == 0 and sandbox.calls() == []
+    with open(sandbox.root / "constraints.txt", "a") as changed:
+        changed.write("# changed\n")
+    sandbox.create()
+    assert [".[book]"] not in [call[-1:] for call in sandbox.calls()], "make env leaves the book out"
+    sandbox.create("--book")
+    assert sandbox.calls()[-1][-1] == ".[book]"
+
+
 # --- create_env.sh: the conda branch ------------------------------------------------------------------------
 
 
@@ -356,6 +370,20 @@ def test_system_packages_are_installed_as_root(sandbox: Sandbox) -> None:
     assert [call[1] for call in sandbox.calls()] == ["update -qq", "install -y -qq python3 python3-venv"]
 
 
+def test_the_browser_is_installed_without_what_it_only_recommends(sandbox: Sandbox) -> None:
+    apt(sandbox, user=0)
+    assert sandbox.command("bash", "pd_setup/system_packages.sh", "browser").returncode == 0
+    assert sandbox.calls()[-1][1] == "install -y -qq --no-install-recommends chromium fonts-dejavu-core"
+    sandbox.program(sandbox.bin / "my browser", "#!/bin/sh\n")
+    mine = str(sandbox.bin / "my browser")
+    assert sandbox.command("bash", "pd_setup/system_packages.sh", "browser", CHROMIUM=mine).returncode == 0
+    assert sandbox.calls() == []
+    apt(sandbox, user=1000)
+    told = sandbox.command("bash", "pd_setup/system_packages.sh", "browser")
+    assert told.returncode == 1
+    assert "apt-get install -y --no-install-recommends chromium fonts-dejavu-core" in told.stderr
+
+
 def test_system_packages_are_named_where_they_cannot_be_installed(sandbox: Sandbox) -> None:
     apt(sandbox, user=1000)
     run = sandbox.command("bash", "pd_setup/system_packages.sh", "optional")
@@ -442,7 +470,7 @@ def test_shell_scripts_are_clean(project: Path) -> None:
 def test_every_dependency_has_an_exact_version_in_its_range(project: Path) -> None:
     told = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     exact = pins(project)
-    for line in [*told["dependencies"], *told["optional-dependencies"]["test"]]:
+    for line in [*told["dependencies"], *sum(told["optional-dependencies"].values(), [])]:
         wanted = Requirement(line)
         assert name(wanted.name) in exact, f"{wanted.name} has no exact version in constraints.txt"
         assert wanted.specifier.contains(exact[name(wanted.name)]), f"{line}, not {exact[name(wanted.name)]}"
