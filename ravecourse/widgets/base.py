@@ -157,6 +157,19 @@ def button(label: str, tooltip: str, icon: str = "") -> ipywidgets.Button:
     return ipywidgets.Button(description=label, tooltip=tooltip, icon=icon, layout=ipywidgets.Layout(width="auto"))
 
 
+def hear_while_busy(control: ipywidgets.Widget) -> None:
+    """Let a press of this control through while a cell runs; call it again after each change of the control.
+
+    JupyterLab (4.4 or later) sends what is pressed to a second thread of the kernel, a subshell. ipykernel 7.4 leads it
+    back to the thread that last changed the control: the one that is busy. Without that memory it stays where it was
+    sent. In kernels without subshells nothing happens here, and a press waits for the end of the cell.
+    Source: Jupyter enhancement proposal 91. Notebook: 04.
+    """
+    comm = getattr(control, "comm", None)
+    if comm is not None:
+        vars(comm).pop("_reply_subshell_id", None)
+
+
 def whole_hops(audio: Tensor, hop: int) -> Tensor:
     """Audio `[C, T]`, or `[T]`, as float32 `[C, T]`, cut to a multiple of the hop.
 

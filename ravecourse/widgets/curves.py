@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ravecourse.journal import Progress, clock
 from ravecourse.plots import COLOURS
-from ravecourse.widgets.base import CourseWidget, button, live, picture, png
+from ravecourse.widgets.base import CourseWidget, button, hear_while_busy, live, picture, png
 
 COLUMNS = ("spectral", "spectral_bands", "kl", "adversarial", "feature_matching", "critics")
 UNITS = {"kl": "nats"}
@@ -26,29 +26,30 @@ class LiveCurves(CourseWidget):
 
     The button, `stop()` and `seconds` make `on_step` answer False: training then saves, and goes on from there next
     time. While a cell runs, a press of the button reaches a kernel that has subshells (ipykernel 7 with JupyterLab
-    4.4 or later; the environment of this course). The square in the notebook's toolbar interrupts the kernel and does
-    the same everywhere.
+    4.4 or later, as in the environment of this course). The square in the notebook's toolbar interrupts the kernel and
+    does the same everywhere.
 
     Args:
         every: seconds between two drawings, at least; drawing takes 5 % of the time at most.
         seconds: stop by itself after so many; None trains to the planned end.
         columns: which losses, of those that the training tells.
-        clock: tells the time in seconds.
+        timer: tells the time in seconds.
     Source: this course. Notebook: 04.
     """
 
     def __init__(self, every: float = 1.0, *, seconds: float | None = None, columns: Sequence[str] = COLUMNS,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+                 timer: Callable[[], float] = time.monotonic) -> None:
         self.every, self.seconds, self.columns = every, seconds, tuple(columns)
         self.drawings = 0
         self.progress: Progress | None = None
         self._curves: dict[str, list[tuple[int, float]]] = {}
         self._seen: object = None
-        self._clock, self._began, self._next = clock, None, 0.0
+        self._timer, self._began, self._next = timer, None, 0.0
         self._asked, self._shown = threading.Event(), False
         self.image = picture(self.static())
         self.text = ipywidgets.Label("Waiting for the first step.")
-        self.stop_button = button("stop and save", "end the training after this step; it is saved", "stop")
+        self.stop_button = button(
+            "stop and save", "end after this step, and save; the square in the toolbar does the same", "stop")
         self.stop_button.on_click(lambda _: self.stop())
         self.box = ipywidgets.VBox([
             ipywidgets.HBox([self.stop_button, self.text]), self.image])
@@ -66,7 +67,7 @@ class LiveCurves(CourseWidget):
 
     def __call__(self, progress: Progress) -> bool:
         """Take in where the training stands; False asks it to save and end. Source: this course. Notebook: 04."""
-        now = self._clock()
+        now = self._timer()
         if self._began is None or self.progress is not None and progress.step < self.progress.step:
             self._start(now)
         self.progress = progress
@@ -76,7 +77,8 @@ class LiveCurves(CourseWidget):
         last = self.stopped or progress.step >= progress.end
         if last or now >= self._next:
             self._redraw(last)
-            self._next = now + max(self.every, (self._clock() - now) / SHARE)
+            hear_while_busy(self.stop_button)
+            self._next = now + max(self.every, (self._timer() - now) / SHARE)
         return not self.stopped
 
     def static(self) -> Figure:
