@@ -6,11 +6,11 @@ usage() {
     cat <<'TEXT'
 Usage: [PD_EXTERNALS=folder] [NN=kit|upstream] pd_setup/install_nn.sh [--help | --uninstall]
 
-Builds nn~ if need be (build_nn.sh), and copies nn~, its help patch and the course's patches into the folder nn~ of
-PD_EXTERNALS (the default is ~/Documents/Pd/externals). Each file is complete before it takes its place. What was
-put there is written down in nn~/.installed-by-ravecourse.
+Builds nn~ if need be (build_nn.sh), and copies nn~, its help patch and the course's patches, with the models and
+sounds that they play, into the folder nn~ of PD_EXTERNALS (the default is ~/Documents/Pd/externals). Each file is
+complete before it takes its place. What was put there is written down in nn~/.installed-by-ravecourse.
 
-  --uninstall   removes exactly the files that were put there. A patch that you changed stays.
+  --uninstall   removes exactly the files that were put there. A patch, model or sound that you changed stays.
 
 An nn~ that this script did not put there is never overwritten.
 TEXT
@@ -36,6 +36,9 @@ was_ours() {
     awk -v name="$1" '{ sum = $1; sub(/^[^ ]* /, ""); if ($0 == name) print sum }' "$manifest"
 }
 
+# theirs_to_change NAME: whether a file is something that a student may change
+theirs_to_change() { case "${1##*.}" in pd | ts | wav) ;; *) return 1 ;; esac; }
+
 # put SOURCE NAME: complete under another name first; a file that was changed since is kept beside
 put() {
     local to="$target/$2" ours
@@ -45,9 +48,9 @@ put() {
         if [ -z "$ours" ]; then
             fail "$to is there already, and this course did not put it there: move it away, or choose another PD_EXTERNALS."
         fi
-        if [ "$ours" != "$(sum_of "$to")" ] && ! cmp -s "$1" "$to" && [ "${2##*.}" = pd ]; then
-            mv "$to" "${to%.pd}.yours.pd"
-            say "You changed $2: it is kept as $(basename "${to%.pd}").yours.pd."
+        if [ "$ours" != "$(sum_of "$to")" ] && ! cmp -s "$1" "$to" && theirs_to_change "$2"; then
+            mv "$to" "${to%.*}.yours.${to##*.}"
+            say "You changed $2: it is kept as $(basename "${to%.*}").yours.${to##*.}."
         fi
     fi
     cp "$1" "$to.part"
@@ -60,7 +63,7 @@ remove() {
     local sum name
     while read -r sum name; do
         if [ ! -e "$target/$name" ]; then continue; fi
-        if [ "${name##*.}" = pd ] && [ "$(sum_of "$target/$name")" != "$sum" ]; then
+        if theirs_to_change "$name" && [ "$(sum_of "$target/$name")" != "$sum" ]; then
             say "You changed $name: it stays."
         else
             rm -f "$target/$name"
@@ -88,6 +91,10 @@ install_files() {
     bash pd_setup/build_nn.sh | tee build/nn-said.txt
     built="$(tail -n 1 build/nn-said.txt)"
     [ -f "$built" ] || fail "There is no built nn~ at '$built'."
+    say "Exporting the models that the patches play (a minute the first time)."
+    if ! "$(bash pd_setup/create_env.sh --print-python)" -m ravecourse.patches build/patches >build/patches.log 2>&1; then
+        say "That failed, so the patches come without models: $(tail -n 1 build/patches.log)"
+    fi
     for file in "$target"/nn~.pd_* "$target"/nn~.l_* "$target"/nn~.d_* "$externals"/nn~.pd_*; do
         if [ -e "$file" ] && { [ "$(dirname "$file")" = "$externals" ] || [ -z "$(was_ours "$(basename "$file")")" ]; }; then
             fail "$file is there already, and this course did not put it there: move it away, or choose another PD_EXTERNALS."
@@ -102,6 +109,9 @@ install_files() {
             *-help.pd) put "$file" "$(basename "$file")" ;;
             *) put "$file" "patches/$(basename "$file")" ;;
         esac
+    done
+    for file in build/patches/*.ts build/patches/*.wav; do
+        if [ -f "$file" ]; then put "$file" "patches/$(basename "$file")"; fi
     done
     if [ -f pd_setup/nn/nn~-help.pd ] && [ ! -f pd_setup/patches/nn~-help.pd ]; then put pd_setup/nn/nn~-help.pd nn~-help.pd; fi
     put "$built" "$(basename "$built")"
