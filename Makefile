@@ -9,7 +9,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env lab demo test pd-install pd-test pd-uninstall bench lint clean
+.PHONY: help env lab demo test book handout pd-install pd-test pd-uninstall bench lint clean
 
 DATA ?=
 WORKERS ?= 2
@@ -31,8 +31,16 @@ demo: env ## sounds to model to sound in minutes; results in build/demo (DATA=fo
 	$(RUN) python -m ravecourse.demo $${DATA:+--data "$$DATA"}
 
 test: env ## run all tests and all notebooks
+	@$(ENV) --book
 	@OMP_NUM_THREADS=1 $(RUN) python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
 		-n $(WORKERS) --dist loadfile $(wildcard notebooks) tests
+
+book: env ## the chapters as pages to read and hear, in build/book
+	@$(ENV) --book
+	@$(RUN) python book/make_book.py
+
+handout: env ## the course without solutions, to hand out: build/ravecourse-handout.zip
+	@$(RUN) python book/handout.py
 
 pd-install: env ## build nn~ for Pure Data, install it, and prove it in a real Pd
 	@bash pd_setup/install_nn.sh
