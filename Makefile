@@ -9,13 +9,15 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env lab demo test book handout pd-install pd-test pd-uninstall bench lint clean
+.PHONY: help env lab demo test notebooks book handout pd-install pd-test pd-uninstall bench lint clean
 
 DATA ?=
 WORKERS ?= 2
 export DATA
 ENV := bash pd_setup/create_env.sh
 RUN := $(ENV) --run
+TRY := OMP_NUM_THREADS=1 $(RUN) python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
+	-n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -32,8 +34,10 @@ demo: env ## sounds to model to sound in minutes; results in build/demo (DATA=fo
 
 test: env ## run all tests and all notebooks
 	@$(ENV) --book
-	@OMP_NUM_THREADS=1 $(RUN) python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
-		-n $(WORKERS) --dist loadfile $(wildcard notebooks) tests
+	@$(TRY) --ignore=notebooks/solutions $(wildcard notebooks) tests
+
+notebooks: env ## run all chapters, and compare what they print with what they printed before
+	@$(TRY) --ignore=notebooks/solutions notebooks
 
 book: env ## the chapters as pages to read and hear, in build/book
 	@$(ENV) --book

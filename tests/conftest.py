@@ -10,6 +10,19 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+LONGEST_FIRST = ("test_browser.py", "06_", "04_", "00_", "test_pd_", "test_demo.py", "test_training.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes begins first, so that no worker waits at the end; then the notebooks, then the rest."""
+    def turn(item: pytest.Item) -> tuple[int, bool]:
+        name = item.path.name
+        first = next((n for n, start in enumerate(LONGEST_FIRST) if name.startswith(start)), len(LONGEST_FIRST))
+        return first, item.path.suffix != ".ipynb"
+
+    items.sort(key=turn)  # keeps the order within a file
+
+
 @pytest.fixture(scope="session")
 def project() -> Path:
     """The folder of the project."""
