@@ -5,6 +5,8 @@
 #
 #   COMPARE=options   for benchmarks.compare, like COMPARE="--models v2 --seconds 10"
 #   MINUTES=n         of sound in the long run (default: 10)
+#   NN_TILDE_DIR=...  a checkout of acids-ircam's nn_tilde, measured in Pd beside the course's nn~
+#   PD_BENCH=options  for benchmarks.pd, like PD_BENCH="--other path/nn~.pd_linux"
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=build/benchmarks
@@ -24,3 +26,8 @@ echo
 python -m benchmarks.latency 2>&1 | tee "$out/latency.txt"
 echo
 python -m benchmarks.endurance --minutes "${MINUTES:-10}" 2>&1 | tee "$out/endurance.txt"
+echo
+# shellcheck disable=SC2086  # one word each
+if ! python -m benchmarks.pd ${PD_BENCH:-} 2>&1 | tee "$out/pd.txt"; then
+    echo "nn~ could not be measured in Pd (see $out/pd.txt)."
+fi

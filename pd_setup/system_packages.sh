@@ -14,6 +14,7 @@ Groups:
   pd         puredata-core puredata-dev   Pure Data and its header m_pd.h
              g++ cmake make               build nn~
   browser    chromium       drives the notebooks in the tests (120 MB; any Chrome or Chromium does, or CHROMIUM=program)
+  screen     xvfb puredata-gui   opens the patches where no screen is, in the tests
   optional   ffmpeg         reads M4A, WMA and other formats that libsndfile does not
 
 Options:
@@ -28,8 +29,9 @@ packages() {
         python) echo python3; echo python3-venv ;;
         pd) echo puredata-core; echo puredata-dev; echo g++; echo cmake; echo make ;;
         browser) echo chromium; echo fonts-dejavu-core ;;
+        screen) echo xvfb; echo puredata-gui ;;
         optional) echo ffmpeg ;;
-        *) echo "No group '$1': choose python, pd, browser or optional." >&2; exit 2 ;;
+        *) echo "No group '$1': choose python, pd, browser, screen or optional." >&2; exit 2 ;;
     esac
 }
 
@@ -48,6 +50,8 @@ present() {
             command -v chromium-headless-shell >/dev/null || [ -d "/Applications/Google Chrome.app" ] ||
             [ -d /Applications/Chromium.app ] ;;
         fonts-dejavu-core) present chromium ;;      # a browser that is there has letters
+        xvfb) command -v Xvfb >/dev/null ;;
+        puredata-gui) command -v wish >/dev/null && { command -v pd-gui >/dev/null || [ "$(uname -s)" = Darwin ]; } ;;
         ffmpeg) command -v ffmpeg >/dev/null ;;
     esac
 }

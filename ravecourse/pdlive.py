@@ -160,9 +160,9 @@ def live(arguments: str, audio: Tensor, folder: Path, externals: Path, *, buffer
     patch.every = max(1.0, 500 * max(buffer, 256) / RATE)  # twice a block
     seconds = audio.shape[-1] / RATE
     with busy(programs):
-        before = _processor()
+        before = processor()
         ran = play(patch, audio, folder, externals, batch=False, seconds=seconds + 60)
-        spent = _processor() - before
+        spent = processor() - before
     if ran.audio is None or ran.errors:
         raise RaveCourseError(f"Pd did not play this: {(ran.errors or ran.console.splitlines() or ['no word'])[-1]}")
     counts = [int(float(words[0])) for words in ran.info("blocks")]
@@ -181,6 +181,7 @@ def _singles(counts: list[int], loads: list[float]) -> Tensor:
     return torch.tensor(shares).clamp(min=0)
 
 
-def _processor() -> float:
+def processor() -> float:
+    """Seconds of processor time that ended child processes have used. Source: this course. Notebook: 08."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

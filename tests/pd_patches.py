@@ -2,11 +2,13 @@
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from ravecourse import audio as sound
 from ravecourse.patches import patches_folder
@@ -80,40 +82,57 @@ def render(number: int, messages: Sequence[tuple[float, str]], seconds: float, f
     return Ran(audio, ran.console, ran.status)
 
 
-def missing_for_pictures() -> list[str]:
-    """Packages without which Pd's windows cannot be looked at here."""
-    needs = {"Xvfb": "xvfb", "wish": "puredata-gui", "import": "imagemagick"}
-    return [package for name, package in needs.items() if shutil.which(name) is None]
+def why_no_pictures() -> str:
+    """What is missing to look at Pd's windows, after trying to install it; "" if nothing is."""
+    script = patches_folder().parent / "system_packages.sh"
+    ran = subprocess.run(["bash", script, "--install", "screen"], capture_output=True, text=True)
+    return "" if ran.returncode == 0 else ran.stderr.strip()
 
 
-def picture(patch: Path, target: Path, externals: Path, display: int) -> str:
+def seen(framebuffer: Path) -> Image.Image:
+    """What Xvfb shows, from the file that it keeps it in (the format of xwd)."""
+    data = framebuffer.read_bytes()
+    header = np.frombuffer(data, ">u4", 25)
+    size, width, height, line, colours = (int(header[i]) for i in (0, 4, 5, 12, 19))
+    pixels = np.frombuffer(data, "u1", line * height, size + 12 * colours).reshape(height, line)[:, : 4 * width]
+    return Image.fromarray(pixels.reshape(height, width, 4)[:, :, 2::-1].copy())
+
+
+def picture(patch: Path, target: Path, externals: Path, folder: Path) -> str:
     """Open a patch in a Pd with windows, on a screen that nobody sees; write what is seen; return the console."""
-    height = int(patch.read_text().split()[5]) + 2
-    screen = subprocess.Popen(["Xvfb", f":{display}", "-screen", "0", f"1100x{height + 120}x24", "-nolisten", "tcp"],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    environment = {**os.environ, "DISPLAY": f":{display}", "OMP_NUM_THREADS": "1"}
+    height = int(patch.read_text().split()[5])
+    reading, writing = os.pipe()
+    screen = subprocess.Popen(["Xvfb", "-displayfd", str(writing), "-screen", "0", f"1100x{height + 120}x24",
+                               "-nolisten", "tcp", "-fbdir", str(folder)],
+                              pass_fds=[writing], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    os.close(writing)
     try:
-        deadline = time.monotonic() + 30
-        while not Path(f"/tmp/.X11-unix/X{display}").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        with os.fdopen(reading) as told:
+            display = told.readline().strip()  # a free one, as soon as it is ready
         pd = subprocess.Popen([program(), "-noaudio", "-noprefs", "-stderr", "-r", str(RATE), "-path", str(externals),
-                               str(patch)], env=environment, stderr=subprocess.PIPE, text=True)
+                               str(patch)], env={**os.environ, "DISPLAY": f":{display}", "OMP_NUM_THREADS": "1"},
+                              stderr=subprocess.PIPE, text=True)
         try:
-            before, same = b"", 0
-            while same < 4 and time.monotonic() < deadline + 60:  # until nothing changes any more
-                time.sleep(1)
-                subprocess.run(["import", "-silent", "-window", "root", str(target)], env=environment, check=True)
-                now = target.read_bytes()
-                drawn = len(now) > 15000
-                same = same + 1 if drawn and abs(len(now) - len(before)) < 200 else 0
-                before = now
+            shown = _settled(folder / "Xvfb_screen0", pd)
         finally:
             pd.terminate()
             console = pd.communicate(timeout=20)[1]
     finally:
         screen.terminate()
         screen.wait(timeout=20)
-    x, y = 60, 40  # where each patch's window opens; Pd's menu is 31 pixels high
-    subprocess.run(["mogrify", "-crop", f"900x{height}+{x}+{y + 31}", "+repage", "-colors", "32", "-strip",
-                    "-define", "png:compression-level=9", str(target)], check=True)
+    x, y = 60, 71  # where each patch's window opens, below Pd's menu
+    shown.crop((x, y, x + 900, y + height)).quantize(32).save(target, optimize=True)
     return console
+
+
+def _settled(framebuffer: Path, pd: subprocess.Popen) -> Image.Image:
+    """What is seen when nothing changes any more."""
+    before, same, until = seen(framebuffer), 0, time.monotonic() + 90
+    while same < 5 and time.monotonic() < until and pd.poll() is None:
+        time.sleep(1)
+        now = seen(framebuffer)
+        drawn = len(now.getcolors(1 << 20)) > 8
+        same = same + 1 if drawn and now.tobytes() == before.tobytes() else 0
+        before = now
+    return before

@@ -22,7 +22,8 @@ def how_late(milliseconds: Any) -> Verdict:
     def in_ms(samples: float) -> float:
         return 1000 * samples / RATE
 
-    return compare(milliseconds, in_ms(2 * ASKED - BLOCK + OWN) + CARD_MS, "the delay", tolerance=2e-3, unit="ms", usual={
+    wanted = in_ms(2 * ASKED - BLOCK + OWN) + CARD_MS
+    return compare(milliseconds, wanted, "the delay", tolerance=2e-3, unit="ms", usual={
         "The buffer counts twice: it is filled, and then it is computed while the next one fills.":
             in_ms(ASKED - BLOCK + OWN) + CARD_MS,
         "Nearly. Pd hands over its last block of 64 samples and plays on in the same turn: 64 samples less.":
@@ -95,7 +96,8 @@ def choose(answer: Callable[..., Any]) -> Verdict:
         largest = max((b for b in good if good[b]), default=max(times))
         median = min((b for b in times if float(times[b].median()) < margin * b / RATE), default=max(times))
         no_margin = min((b for b in times if float(times[b].quantile(0.99)) < b / RATE), default=max(times))
-        verdict = compare(given, wanted, "the buffer", unit=f"samples (margin {margin:g}; 99 of 100 take {said})", usual={
+        unit = f"samples (margin {margin:g}; 99 of 100 take {said})"
+        verdict = compare(given, wanted, "the buffer", unit=unit, usual={
             "That one is good, but a smaller one is too.": largest,
             "Usually that is enough. Look at 99 of 100 blocks, not at the middle one.": median,
             "That leaves no reserve: less than `margin` of the time may be used.": no_margin,

@@ -26,8 +26,10 @@ WRONG = {
     ],
     "through_nn": [
         (lambda process, sound, buffer: through(process, sound, buffer)[: len(sound)], "How late"),
-        (lambda process, sound, buffer: later(through(process, sound, buffer), buffer - 64, len(sound)), "one buffer late"),
-        (lambda process, sound, buffer: later(through(process, sound, buffer), 2 * buffer, len(sound)), "64 samples too"),
+        (lambda process, sound, buffer: later(through(process, sound, buffer), buffer - 64, len(sound)),
+         "one buffer late"),
+        (lambda process, sound, buffer: later(through(process, sound, buffer), 2 * buffer, len(sound)),
+         "64 samples too"),
         (lambda process, sound, buffer: later(sound, 2 * buffer - 64, len(sound)), "not asked"),
         (lambda process, sound, buffer: later(through(process, sound, buffer), 2 * buffer - 64, 10**9), "came out"),
         (lambda process, sound, buffer: process(sound), "whole blocks only"),
