@@ -3,6 +3,7 @@
 Notebook: 06.
 """
 
+import html
 from math import comb
 
 import ipywidgets
@@ -14,7 +15,7 @@ from ravecourse.errors import RaveCourseError
 from ravecourse.listening import LISTENING_LUFS
 from ravecourse.loudness import loudness_lufs, match_loudness
 from ravecourse.plots import COLOURS
-from ravecourse.widgets.base import CourseWidget, button, picture, player, png, wav
+from ravecourse.widgets.base import ROW, CourseWidget, button, picture, player, png, wav, words
 
 RARE = 0.05  # by luck in fewer than one of twenty tests
 DITHER = 1 / 32768  # each player's bytes differ, whatever it plays
@@ -42,13 +43,13 @@ def needed(trials: int, rare: float = RARE) -> int | None:
 def meaning(right: int, trials: int) -> str:
     """What a count tells, in words. Source: this course. Notebook: 06."""
     chance = by_luck(right, trials)
-    said = f"{chance:.1%}" if chance >= 0.001 else "fewer than 0.1%"
-    words = f"{right} of {trials} right. Someone who only guesses has that many or more in {said} of such tests"
+    share = f"{chance:.1%}" if chance >= 0.001 else "fewer than 0.1%"
+    told = f"{right} of {trials} right. Someone who only guesses has that many or more in {share} of such tests"
     if chance < RARE:
-        return words + ": you hear a difference."
+        return told + ": you hear a difference."
     enough = needed(trials)
     more = f"{enough} right would have been enough" if enough is not None else "it takes 5 trials or more"
-    return words + f": that is no proof of a difference ({more}), and no proof that there is none."
+    return told + f": that is no proof of a difference ({more}), and no proof that there is none."
 
 
 class ABX(CourseWidget):
@@ -97,7 +98,7 @@ class ABX(CourseWidget):
         return [half[i] for i in torch.randperm(self.trials, generator=self._draws).tolist()]
 
     def _build(self) -> None:
-        self.text = ipywidgets.Label()
+        self.text = words("")
         self.players = {name: player(self._played(name), self.sample_rate) for name in "ABX"}
         self.buttons = {name: button(f"X is {name}", f"answer: X is the sound {name}") for name in "AB"}
         for name, control in self.buttons.items():
@@ -106,10 +107,9 @@ class ABX(CourseWidget):
         self.again_button.on_click(lambda _: self.restart())
         self.image = picture(self.static())
         self.image.layout.display = "none"
-        rows = [ipywidgets.HBox([ipywidgets.Label(name, layout=ipywidgets.Layout(width="1.5em")), self.players[name]])
-                for name in "ABX"]
+        rows = [ipywidgets.Box([ipywidgets.Label(name), self.players[name]], layout=ROW) for name in "ABX"]
         self.box = ipywidgets.VBox([
-            *rows, ipywidgets.HBox([*self.buttons.values(), self.again_button]), self.text, self.image])
+            *rows, ipywidgets.Box([*self.buttons.values(), self.again_button], layout=ROW), self.text, self.image])
         self._tell()
 
     @property
@@ -187,4 +187,4 @@ class ABX(CourseWidget):
             return
         self.image.value = png(self.static())
         names = "" if self.labels == ("A", "B") else f" (A: {self.labels[0]}, B: {self.labels[1]})"
-        self.text.value = meaning(self.right, self.trials) + names
+        self.text.value = html.escape(meaning(self.right, self.trials) + names)

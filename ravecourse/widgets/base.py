@@ -4,6 +4,7 @@ Notebook: 05.
 """
 
 import base64
+import html
 import io
 import os
 import sys
@@ -25,7 +26,8 @@ SETTING = "RAVECOURSE_WIDGETS"  # environment variable: "live" or "static"
 DPI = 80
 PEAK = 0.988  # -0.1 dBFS
 FULL_SCALE = 32767
-WIDE = "14em"  # of a control's label
+WIDE = "8em"  # of a control's label
+ROW = ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0.5em")
 
 
 def live() -> bool:
@@ -150,6 +152,14 @@ def slider(label: str, tooltip: str, value: float, low: float, high: float, step
         value=value, min=low, max=high, step=step, description=label, tooltip=tooltip, continuous_update=False,
         readout_format=".2f" if step < 0.1 else ".1f", style={"description_width": WIDE},
         layout=ipywidgets.Layout(width="100%", max_width="44em"))
+
+
+def words(text: str) -> ipywidgets.HTML:
+    """Text that breaks into lines where the page is narrow; set its `value` by `html.escape`.
+
+    Source: this course. Notebook: 05.
+    """
+    return ipywidgets.HTML(value=html.escape(text))
 
 
 def button(label: str, tooltip: str, icon: str = "") -> ipywidgets.Button:

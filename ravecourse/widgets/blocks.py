@@ -17,7 +17,7 @@ from ravecourse.plots import COLOURS
 from ravecourse.realtime import threads
 from ravecourse.streaming import StreamingRAVE
 from ravecourse.streaming_layers import Delay
-from ravecourse.widgets.base import CourseWidget, button, picture, player, png, whole_hops
+from ravecourse.widgets.base import ROW, CourseWidget, button, picture, player, png, whole_hops, words
 
 AROUND = 2  # blocks that are shown before and after the one at hand
 LONGEST = 400  # blocks
@@ -50,19 +50,19 @@ class BlockViewer(CourseWidget):
         self._compute(copy.deepcopy(model).cpu().eval(), caches)
         self.slider = ipywidgets.IntSlider(
             value=self.count // 2, min=0, max=self.count - 1, description="block", continuous_update=False,
-            tooltip="which block; arrow keys go on by one", layout=ipywidgets.Layout(width="100%", max_width="44em"))
+            tooltip="which block; arrow keys go on by one", layout=ipywidgets.Layout(width="32em", max_width="100%"))
         self.back, self.forth = (button("previous", "one block back", "step-backward"),
                                  button("next", "one block on", "step-forward"))
         self.back.on_click(lambda _: self.step(-1))
         self.forth.on_click(lambda _: self.step(1))
         self.image = picture(self.static(self.slider.value))
-        self.text = ipywidgets.Label(self._words(self.slider.value))
-        players = [ipywidgets.HBox([ipywidgets.Label(label, layout=ipywidgets.Layout(width="14em")),
-                                    player(sound * self._gain, self.sample_rate)])
+        self.text = words(self._words(self.slider.value))
+        players = [ipywidgets.Box([ipywidgets.Label(label, layout=ipywidgets.Layout(width="12em")),
+                                   player(sound * self._gain, self.sample_rate)], layout=ROW)
                    for label, sound in self.sounds().items()]
         self.slider.observe(self._changed, "value")
-        self.box = ipywidgets.VBox([ipywidgets.HBox([self.slider, self.back, self.forth]), self.text, self.image,
-                                    *players])
+        self.box = ipywidgets.VBox([
+            ipywidgets.Box([self.slider, self.back, self.forth], layout=ROW), self.text, self.image, *players])
 
     def _compute(self, model: RAVE, caches: int) -> None:
         streaming = StreamingRAVE(model).eval()
@@ -82,7 +82,8 @@ class BlockViewer(CourseWidget):
                 cached.append(streaming(block)[0])
                 self.caches.append([layer.rows[0].clone() for _, layer in chosen])
         self.alone, self.cached = torch.cat(alone, 1), torch.cat(cached, 1)  # [C, T] each
-        self.expected = torch.nn.functional.pad(self.offline, (self.delay_samples, 0))[:, :self.offline.shape[1]]
+        before = torch.full_like(self.offline[:, :self.delay_samples], torch.nan)  # nothing was heard yet
+        self.expected = torch.cat([before, self.offline], 1)[:, :self.offline.shape[1]]
         peak = max(float(sound.abs().max()) for sound in (self.offline, self.alone, self.cached))
         self._gain = min(1.0, 0.988 / peak) if peak else 1.0
 
@@ -98,11 +99,12 @@ class BlockViewer(CourseWidget):
     def errors(self, block: int) -> tuple[float, float]:
         """Largest difference from the offline output in a block: without memory, and with caches.
 
+        What the model with caches says before it can have heard anything (`delay_samples`) is not counted.
         Source: this course. Notebook: 07.
         """
         cut = slice(block * self.block_samples, (block + 1) * self.block_samples)
         return (float((self.alone - self.offline)[:, cut].abs().max()),
-                float((self.cached - self.expected)[:, cut].abs().max()))
+                float((self.cached - self.expected)[:, cut].abs().nan_to_num(0.0).max()))
 
     def sounds(self) -> dict[str, Tensor]:
         """The three outputs. Source: this course. Notebook: 07."""
@@ -111,9 +113,11 @@ class BlockViewer(CourseWidget):
     def static(self, block: int | None = None) -> Figure:
         """The picture of a block; of the middle one if None. Source: this course. Notebook: 07."""
         block = self.count // 2 if block is None else block
-        figure = Figure(figsize=(10, 6.2), layout="constrained")
-        upper, lower = figure.subfigures(2, 1, height_ratios=(2.3, 1))
-        first, alone, cached = upper.subplots(3, 1, sharex=True)
+        figure = Figure(figsize=(10, 6.4))
+        wide = figure.add_gridspec(3, 1, left=0.07, right=0.99, top=0.96, bottom=0.36, hspace=0.4)
+        narrow = figure.add_gridspec(1, len(self.cache_names), left=0.07, right=0.99, top=0.22, bottom=0.03, wspace=0.3)
+        first = figure.add_subplot(wide[0])
+        alone, cached = (figure.add_subplot(wide[i], sharex=first) for i in (1, 2))
         low, high = max(block - AROUND, 0), min(block + AROUND + 1, self.count)
         self._curves(first, "input", low, high, block, ("input", self.input, "0.2"))
         self._curves(alone, "output, each block alone", low, high, block,
@@ -121,16 +125,18 @@ class BlockViewer(CourseWidget):
         self._curves(cached, f"output with caches: {self.delay_samples} samples later", low, high, block,
                      ("offline, delayed", self.expected, COLOURS[0]), ("blocks", self.cached, COLOURS[2]))
         cached.set_xlabel("time (ms)")
-        for axis, name, rows in zip(lower.subplots(1, len(self.cache_names), squeeze=False)[0], self.cache_names,
-                                    self.caches[block], strict=True):
+        for axis in (first, alone):
+            axis.tick_params(labelbottom=False)
+        for place, name, rows in zip(narrow, self.cache_names, self.caches[block], strict=True):
+            axis, reach = figure.add_subplot(place), float(rows.abs().max()) or 1.0
             axis.imshow(rows.T.numpy(), aspect="auto", cmap="PuOr", interpolation="nearest", origin="lower",
-                        **dict(zip(("vmin", "vmax"), _range(rows), strict=True)))
+                        vmin=-reach, vmax=reach)
             axis.set_title(f"{name}: {len(rows)} rows", fontsize=8)
-            axis.set(xlabel="row (newest right)")
+            axis.set_xticks([])
             axis.tick_params(labelsize=7)
-            axis.xaxis.label.set_fontsize(8)
-        lower.axes[0].set_ylabel("channel", fontsize=8)
-        lower.suptitle(f"what layers remember after block {block}", fontsize=9, x=0.01, ha="left")
+        figure.text(0.02, 0.27, f"what layers remember after block {block}: a column for each row, the newest at the "
+                    "right; orange negative, purple positive", fontsize=9)
+        figure.text(0.02, 0.13, "channel", fontsize=8, rotation=90, va="center")
         return figure
 
     def _curves(self, axis: Axes, title: str, low: int, high: int, block: int,
@@ -165,7 +171,3 @@ def _name(path: str, layer: nn.Module) -> str:
     parts = [part for part in path.split(".") if part not in ("conv", "branch", "skip")]
     return " ".join(parts) + (" (wait)" if isinstance(layer, Delay) else "")
 
-
-def _range(rows: Tensor) -> tuple[float, float]:
-    reach = float(rows.abs().max()) or 1.0
-    return -reach, reach

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ravecourse.journal import Progress, clock
 from ravecourse.plots import COLOURS
-from ravecourse.widgets.base import CourseWidget, button, hear_while_busy, live, picture, png
+from ravecourse.widgets.base import ROW, CourseWidget, button, hear_while_busy, live, picture, png, words
 
 COLUMNS = ("spectral", "spectral_bands", "kl", "adversarial", "feature_matching", "critics")
 UNITS = {"kl": "nats"}
@@ -47,12 +47,11 @@ class LiveCurves(CourseWidget):
         self._timer, self._began, self._next = timer, None, 0.0
         self._asked, self._shown = threading.Event(), False
         self.image = picture(self.static())
-        self.text = ipywidgets.Label("Waiting for the first step.")
+        self.text = words("Waiting for the first step.")
         self.stop_button = button(
             "stop and save", "end after this step, and save; the square in the toolbar does the same", "stop")
         self.stop_button.on_click(lambda _: self.stop())
-        self.box = ipywidgets.VBox([
-            ipywidgets.HBox([self.stop_button, self.text]), self.image])
+        self.box = ipywidgets.VBox([ipywidgets.Box([self.stop_button, self.text], layout=ROW), self.image])
 
     @property
     def stopped(self) -> bool:

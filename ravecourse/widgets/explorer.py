@@ -16,6 +16,7 @@ from ravecourse.model import RAVE
 from ravecourse.plots import spectrograms
 from ravecourse.realtime import threads
 from ravecourse.widgets.base import (
+    ROW,
     CourseWidget,
     button,
     levelled,
@@ -26,6 +27,7 @@ from ravecourse.widgets.base import (
     slider,
     wav,
     whole_hops,
+    words,
 )
 
 RECORDING, HELD = "the recording", "a held sound"
@@ -85,15 +87,14 @@ class LatentExplorer(CourseWidget):
         sound = self.sound()
         self.image = picture(self._drawn(sound))
         self.player = player(self._audible(sound), self.sample_rate)
-        self.text = ipywidgets.Label(self._words(sound))
+        self.text = words(self._words(sound))
         for control in (*self.sliders, self.base):
             control.observe(self._changed, "value")
         self.reset_button.on_click(lambda _: self.reset())
         self.random_button.on_click(lambda _: self.random())
         self.autoplay.observe(lambda change: setattr(self.player, "autoplay", change["new"]), "value")
-        row = ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0.5em")
         self.box = ipywidgets.VBox([
-            ipywidgets.Box([self.base, self.reset_button, self.random_button, self.autoplay], layout=row),
+            ipywidgets.Box([self.base, self.reset_button, self.random_button, self.autoplay], layout=ROW),
             *self.sliders, self.text, self.image, self.player])
 
     @property

@@ -27,6 +27,7 @@ from ravecourse.widgets.base import (
     slider,
     wav,
     whole_hops,
+    words,
 )
 
 FADE_SECONDS = 0.005  # at both ends of the loop, so that it does not click
@@ -69,7 +70,7 @@ class TraceScrubber(CourseWidget):
         self.slider.readout_format, self.slider.layout.max_width = ".3f", "100%"
         self.image = picture(self._picture(0))
         self.player = player(self.snippet(), self.sample_rate, loop=True)
-        self.text = ipywidgets.Label(self._values())
+        self.text = words(self._values())
         self.slider.observe(self._changed, "value")
         self.box = ipywidgets.VBox([self.slider, self.image, self.text, self.player])
 
@@ -117,7 +118,7 @@ class TraceScrubber(CourseWidget):
         places = list(range(len(self.traces)))
         for i, (trace, colour) in enumerate(zip(self.traces, colours, strict=True)):
             lanes.plot(times.numpy(), (i - 0.48 * trace / reach).numpy(), color=colour, linewidth=0.6)
-        lanes.set_title(f"the latent: each lane is {reach:.0f} σ high and deep", loc="left", fontsize=10)
+        lanes.set_title(f"the latent; a lane spans -{reach:.0f} to {reach:.0f} σ", loc="left", fontsize=10)
         lanes.set(xlabel="time (s)", ylabel="direction", xlim=upper.get_xlim())
         bars = list(right.barh(places, [0.0] * len(places), color=colours))
         right.set(xlim=(-reach, reach), xlabel="value (σ)")
