@@ -60,7 +60,7 @@ def card(source: Path | str, dataset: Path | str | None = None, *, name: str | N
     lines = [f"# {name}", "", *_what(found.model_config, numbers), *([about, ""] if about else []),
              f"Licence: {licence}.", "", *_data(found, store), *_training(found, name, store),
              *_quality(judged), *_latents(found), *_playing(found.model_config, numbers, timed),
-             "## Use", "", "```", f"ravecourse export {_file(source)} {name}.ts", "```", "",
+             "## Use", "", "```", f"ravecourse export {name}.pt {name}.ts", "```", "",
              "Whatever goes in, the voice of its recordings comes out, at times close to the recordings themselves. Do "
              "not share it against the will of those who were recorded.", ""]
     return "\n".join(lines)
@@ -147,7 +147,3 @@ def _playing(config: ModelConfig, numbers: Row, timed: Measurement | None) -> li
                      f"thread, PyTorch {torch.__version__.split('+')[0]}, {torch.backends.cpu.get_cpu_capability()} "
                      f"(99 of 100 blocks below {timed.p99_ms:.2f} ms, deadline {timed.deadline_ms:.2f} ms).")
     return [*lines, ""]
-
-
-def _file(source: Path) -> str:
-    return source.name if source.is_file() else f"runs/{source.name}"
