@@ -40,7 +40,7 @@ def test_words_of_the_glossary_are_in_order_and_name_their_chapter() -> None:
     assert words == sorted(words)
     assert len(set(words)) == len(words)
     for word, meaning, chapter in entries:
-        assert 15 < len(meaning) < 220 and meaning.endswith("."), word
+        assert 20 < len(meaning) < 220 and meaning.endswith("."), word
         assert set(chapter.split(", ")) <= {f"{n:02}" for n in range(11)}, word
 
 
