@@ -139,8 +139,10 @@ class Notebook:
         """Wait until the page talks to its kernel: until then, Run does nothing, although it looks idle."""
         kernels = self.address.replace("/lab/tree/{path}", "/api/kernels")
         deadline = time.monotonic() + STEP_SECONDS
-        while not any(kernel["connections"] and kernel["execution_state"] == "idle"
-                      for kernel in self.page.request.get(kernels).json()):
+        while True:
+            said = self.page.request.get(kernels)  # fails for a moment where another kernel is just ending
+            if said.ok and any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in said.json()):
+                break
             assert time.monotonic() < deadline, "the notebook got no kernel"
             self.page.wait_for_timeout(100)
         expect(self.panel.get_by_title("Switch kernel")).to_contain_text("Python 3")
