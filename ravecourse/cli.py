@@ -18,7 +18,7 @@ from ravecourse.errors import RaveCourseError
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are one line on stderr and status 2."""
+    """A parser whose mistakes are one line on stderr and status 2. Notebook: 00."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")

@@ -38,7 +38,7 @@ def prepare(arguments: Namespace) -> None:
 
 
 def presets(arguments: Namespace) -> None:
-    """Notebook: 03."""
+    """Notebook: 00."""
     from ravecourse.config import PRESETS
     from ravecourse.presets import as_text, table
 
@@ -46,7 +46,7 @@ def presets(arguments: Namespace) -> None:
 
 
 def train(arguments: Namespace) -> int:
-    """Notebook: 04."""
+    """Notebook: 00."""
     from dataclasses import replace
 
     from ravecourse import checkpoint, training
@@ -80,7 +80,7 @@ def train(arguments: Namespace) -> int:
 
 
 def export(arguments: Namespace) -> None:
-    """Notebook: 09."""
+    """Notebook: 00."""
     from ravecourse.export import export as run
     from ravecourse.tsfile import read_metadata
 
@@ -96,7 +96,7 @@ def export(arguments: Namespace) -> None:
 
 
 def import_run(arguments: Namespace) -> None:
-    """Notebook: 09."""
+    """Notebook: 00."""
     from ravecourse.upstream import import_checkpoint
 
     found = import_checkpoint(arguments.source, arguments.target, causal=arguments.causal,
@@ -110,7 +110,7 @@ def import_run(arguments: Namespace) -> None:
 
 
 def card(arguments: Namespace) -> None:
-    """Notebook: 10."""
+    """Notebook: 00."""
     from ravecourse import checkpoint
     from ravecourse.card import card as write
     from ravecourse.files import write_text
@@ -136,7 +136,7 @@ def info(arguments: Namespace) -> None:
 
 
 def render(arguments: Namespace) -> None:
-    """Notebook: 08."""
+    """Notebook: 00."""
     from ravecourse.realtime import render_file
     from ravecourse.tsfile import load
 
@@ -152,7 +152,7 @@ def render(arguments: Namespace) -> None:
 
 
 def bench(arguments: Namespace) -> None:
-    """Notebook: 08."""
+    """Notebook: 00."""
     from ravecourse import benching
 
     benching.run(arguments.what, arguments.seconds)

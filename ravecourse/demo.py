@@ -248,7 +248,7 @@ def _through(model: RAVE, sound: Tensor) -> Tensor:
 def distances_of(wanted: Tensor, got: Tensor, sample_rate: int) -> Distances:
     """Log-mel distance and multi-scale spectral distance between sounds `[C, T]`.
 
-    Source: this course. Notebook: 04.
+    Source: this course. Notebook: 00.
     """
     spectral = SpectralDistance(training_preset("tiny").stft_scales)
     return Distances(float(log_mel_distance(wanted, got, sample_rate)), float(spectral(wanted, got)))

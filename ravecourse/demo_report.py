@@ -20,7 +20,7 @@ from ravecourse.realtime import Measurement
 class Distances:
     """How far a sound is from the recording: `log_mel` (1 is 20 dB a band) and `spectral`, as training counts it.
 
-    Source: this course. Notebook: 04.
+    Source: this course. Notebook: 00.
     """
 
     log_mel: float

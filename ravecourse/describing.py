@@ -53,7 +53,7 @@ def dataset(path: Path) -> str:
 
 
 def training(path: Path) -> str:
-    """How far a training is, and what its model is. Source: this course. Notebook: 04."""
+    """How far a training is, and what its model is. Source: this course. Notebook: 00."""
     from ravecourse import checkpoint
     from ravecourse.latent import fidelity_table
 

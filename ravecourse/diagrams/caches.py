@@ -1,4 +1,4 @@
-"""What a layer has to keep from one block to the next, drawn sample by sample. Notebook: 07."""
+"""What a layer has to keep from one block to the next, drawn sample by sample. Notebook: 00."""
 
 from ravecourse.diagrams.drawing import BLUE, GREEN, GREY, INK, ORANGE, WIDTH, Sheet
 
@@ -9,7 +9,7 @@ KEPT, WRONG, PLAIN = "#cfe6f5", "#ffd9c2", "#ffffff"
 def caches() -> Sheet:
     """Four panels: zeros at the joints, a cache instead, the tail of a transposed convolution, a skip that waits.
 
-    Source: Streamable neural audio synthesis (arXiv 2204.07064), section 3; alignment by this course. Notebook: 07.
+    Source: Streamable neural audio synthesis (arXiv 2204.07064), section 3; alignment by this course. Notebook: 00.
     """
     sheet = Sheet("Block by block: zeros at the joints are wrong; a cache, a tail and a waiting skip are right", 496)
     for x, y in ((8, 8), (WIDTH / 2 + 4, 8), (8, 252), (WIDTH / 2 + 4, 252)):

@@ -1,4 +1,4 @@
-"""How nn~ turns Pd's small blocks into the model's large ones, and what that costs in time. Notebook: 08."""
+"""How nn~ turns Pd's small blocks into the model's large ones, and what that costs in time. Notebook: 00."""
 
 from ravecourse.diagrams.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, WIDTH, Sheet
 
@@ -9,7 +9,7 @@ HEARD, COMPUTED, PLAYED = "#eeeeee", "#fff1e6", "#dff3ec"
 def player() -> Sheet:
     """The rings between Pd and the model; then, as timelines, one buffer of delay in the callback, two in a thread.
 
-    Source: this course. Notebook: 08.
+    Source: this course. Notebook: 00.
     """
     sheet = Sheet("nn~ collects Pd's blocks in a ring, computes a whole buffer, and plays from a second ring", 470)
     boxes = [("Pure Data", "blocks of 64 samples", PURPLE), ("ring in", "fills up to one buffer", BLUE),

@@ -1,4 +1,4 @@
-"""The two stages of training, with shapes: what is trained, what is frozen, what is compared. Notebook: 03, 06."""
+"""The two stages of training, with shapes: what is trained, what is frozen, what is compared. Notebook: 00."""
 
 from ravecourse.config import ModelConfig, preset
 from ravecourse.diagrams.drawing import BLUE, GREY, INK, ORANGE, PURPLE, WIDTH, Sheet
@@ -12,7 +12,7 @@ def phase_one(name: str = "tiny") -> Sheet:
 
     Raises:
         RaveCourseError: no such preset.
-    Source: RAVE (arXiv 2111.05011), section 3.1. Notebook: 03.
+    Source: RAVE (arXiv 2111.05011), section 3.1. Notebook: 00.
     """
     config = preset(name)
     sheet = Sheet("Phase one: sound, bands, encoder, latent, decoder, bands, sound, and the losses between them", 396)
@@ -31,7 +31,7 @@ def phase_two(name: str = "tiny") -> Sheet:
 
     Raises:
         RaveCourseError: no such preset.
-    Source: RAVE (arXiv 2111.05011), section 3.1. Notebook: 06.
+    Source: RAVE (arXiv 2111.05011), section 3.1. Notebook: 00.
     """
     config = preset(name)
     sheet = Sheet("Phase two: the encoder is frozen, the decoder is trained against critics", 420)
