@@ -30,7 +30,7 @@ def theirs(project: Path) -> Path:
 def test_it_is_theirs(theirs):
     model = tsfile.load(theirs)
     assert model.metadata == {} and set(model.methods) == {"encode", "decode", "forward"}
-    assert type(model.module).__name__ == "RecursiveScriptModule" and model.module.original_name == "ScriptedRAVE"
+    assert "ScriptedRAVE" in model.module.original_name and model.method("encode").out_channels > 60
 
 
 @pytest.mark.parametrize("buffer", [0, 512, 4096, 8192])
@@ -44,12 +44,13 @@ def test_pd_plays_it_as_python_does(method, buffer, theirs, tmp_path, externals)
     rate = model.sample_rate or 44100
     patch = Patch(f"{theirs} {method} {buffer}", what.in_channels, what.out_channels, messages=[(30, "bang")],
                   rate=rate)
+    audio[patch.played :] = 0  # Pd reads sound files of up to 64 channels
     ran = play(patch, audio, tmp_path, externals)
     assert ran.status == 0 and not ran.errors and ran.info("late") == [["0"]], ran.console
     used = max(buffer, 2048)
     late = int(ran.info("latency")[0][0])
     assert late == (used - 64 if buffer == 0 else 2 * used - 64)
-    wanted = expected(model, audio, method, buffer, late)
+    wanted = expected(model, audio, method, buffer, late)[: patch.recorded]
     assert wanted[:, late:].abs().max() > 0.01, "silence proves nothing"
     torch.testing.assert_close(ran.audio, wanted, rtol=0, atol=1e-6)
 
