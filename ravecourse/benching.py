@@ -1,4 +1,4 @@
-"""Tables of how fast models run on this machine. Notebook: 08."""
+"""Tables of how fast models run on this machine. Notebook: 09."""
 
 import warnings
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def run(what: Sequence[str], seconds: float) -> None:
         seconds: of timing for each line, above 0.
     Raises:
         RaveCourseError: no such file or preset.
-    Source: this course. Notebook: 08.
+    Source: this course. Notebook: 09.
     """
     if not seconds > 0:
         raise RaveCourseError(f"--seconds is {seconds:g}; give a number above 0.")
@@ -42,7 +42,7 @@ def run(what: Sequence[str], seconds: float) -> None:
 
 
 def of_model(model: Model, title: str, seconds: float) -> None:
-    """Print each method at 1, 2 and 4 hops a block. Source: this course. Notebook: 08."""
+    """Print each method at 1, 2 and 4 hops a block. Source: this course. Notebook: 09."""
     print(f"\n{title}, {model.sample_rate} Hz\n{HEADER}")
     for method in model.methods:
         for hops in (1, 2, 4):
@@ -51,7 +51,7 @@ def of_model(model: Model, title: str, seconds: float) -> None:
 
 def of_file(model: Model, seconds: float) -> None:
     """Print each method of a file, from the smallest buffer to the first safe one. Source: this course.
-    Notebook: 08."""
+    Notebook: 09."""
     print(f"\n{model.path}" + (f", {model.sample_rate} Hz" if model.sample_rate else ", taken as 48000 Hz"))
     if not model.metadata:
         print("A .ts file is a program, and this runs it: use files from people you trust.")
@@ -68,14 +68,14 @@ def of_file(model: Model, seconds: float) -> None:
 
 
 def line(m: Measurement) -> str:
-    """One line of the table. Source: this course. Notebook: 08."""
+    """One line of the table. Source: this course. Notebook: 09."""
     return (f"{m.method:12}{m.buffer:>8}{m.deadline_ms:>8.2f} ms{m.median_ms:>8.2f} ms{m.p99_ms:>8.2f} ms"
             f"{m.real_time_factor:>10.1f} x")
 
 
 def untrained(name: str, causal: bool | None = None) -> Model:
     """A preset with its first random weights, ready to be played; it runs as fast as a trained one. Source: this
-    course. Notebook: 08."""
+    course. Notebook: 09."""
     model = RAVE(preset(name, causal=causal)).eval()
     model.noise_level.fill_(1.0)
     return playable(model, name)
@@ -83,7 +83,7 @@ def untrained(name: str, causal: bool | None = None) -> Model:
 
 def playable(model: RAVE, name: str = "model") -> Model:
     """A model as a player sees its export, without a file: it is compiled, and not proven. Source: this course.
-    Notebook: 08."""
+    Notebook: 09."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         scripted = torch.jit.script(ExportedRAVE(model).eval())

@@ -1,6 +1,6 @@
 """Run any nn~ model in Python as nn~ runs it: render a sound block by block, and measure whether it keeps up.
 
-Notebook: 08.
+Notebook: 08, 09.
 """
 
 import copy
@@ -232,7 +232,7 @@ class Measurement:
     computing it
     took: above 1 it keeps up on average; `p99_ms` below `deadline_ms` it keeps up in all but one block of a
     hundred.
-    Source: this course. Notebook: 08.
+    Source: this course. Notebook: 09.
     """
 
     method: str
@@ -244,7 +244,7 @@ class Measurement:
     real_time_factor: float
 
     def safe(self, margin: float = MARGIN) -> bool:
-        """Whether all but one block of a hundred take less than `margin` of the deadline. Notebook: 08."""
+        """Whether all but one block of a hundred take less than `margin` of the deadline. Notebook: 09."""
         return self.p99_ms < margin * self.deadline_ms
 
 
@@ -258,7 +258,7 @@ def measure(
         seconds: of computing, above 0; at least 30 blocks are timed.
     Raises:
         RaveCourseError: no such method, or the model fails.
-    Source: this course. Notebook: 08.
+    Source: this course. Notebook: 09.
     """
     player = Player(model, method, buffer, batch)
     rate = model.sample_rate or 48000
@@ -299,7 +299,7 @@ def measure_buffers(
 
     Raises:
         RaveCourseError: as `measure`.
-    Source: this course. Notebook: 08.
+    Source: this course. Notebook: 09.
     """
     found, buffer = [], model.smallest_buffer
     while not found or (not found[-1].safe(margin) and buffer <= largest):
@@ -322,7 +322,7 @@ def smallest_safe_buffer(
 
     Raises:
         RaveCourseError: as `measure`.
-    Source: this course. Notebook: 08.
+    Source: this course. Notebook: 09.
     """
     last = measure_buffers(model, method, margin, seconds, largest)[-1]
     return last.buffer if last.safe(margin) else None
