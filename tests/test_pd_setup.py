@@ -232,6 +232,25 @@ def test_a_patch_that_was_changed_is_kept(box):
     assert set(files(target)) == {"patches/01 timbre.yours.pd", "patches/new one.pd", "nn~-help.pd"}
 
 
+def test_models_and_sounds_come_with_the_patches(box):
+    """As ravecourse.patches writes them; one that was put in place of ours stays."""
+    target = box.home / "Documents" / "Pd" / "externals" / "nn~"
+    made = box.root / "build" / "patches"
+    made.mkdir(parents=True)
+    (made / "strings.ts").write_text("a model\n")
+    (made / "voice.wav").write_text("a sound\n")
+    assert box.run("install_nn.sh")[0] == 0
+    assert files(target)["patches/strings.ts"] == "a model\n" and files(target)["patches/voice.wav"] == "a sound\n"
+    (target / "patches" / "strings.ts").write_text("my model\n")
+    (made / "strings.ts").write_text("a newer model\n")
+    status, said = box.run("install_nn.sh")
+    assert status == 0 and "You changed patches/strings.ts" in said
+    assert files(target)["patches/strings.yours.ts"] == "my model\n"
+    assert files(target)["patches/strings.ts"] == "a newer model\n"
+    box.run("uninstall_nn.sh")
+    assert files(target) == {"patches/strings.yours.ts": "my model\n"}
+
+
 def test_what_a_newer_version_no_longer_has_goes(box):
     target = box.home / "Documents" / "Pd" / "externals" / "nn~"
     assert box.run("install_nn.sh")[0] == 0

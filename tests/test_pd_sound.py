@@ -156,6 +156,8 @@ def test_the_info_outlet_says_what_a_player_needs(exported, tmp_path, externals)
     assert int(ran.info("delay")[0][0]) == model.delay_samples()
     assert ran.info("samplerate") == [["48000", "44100"]]
     assert ran.info("method") == [["forward", "1", "1", "1", "1"]]
+    ranges = [float(x) for x in ran.info("ranges")[0]]
+    assert len(ranges) == 8 and ranges == pytest.approx(model.metadata["latent_std"], rel=1e-4)
     assert 0 < float(ran.info("load")[0][0]) < 100
     assert "made at 48000 Hz and Pd runs at 44100 Hz" in ran.console
 
