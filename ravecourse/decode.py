@@ -18,7 +18,10 @@ from ravecourse.folders import FORMATS_TEXT
 
 
 class UnreadableSound(RaveCourseError):
-    """One sound file that cannot be used; `reason` is the middle of the message, for a list of such files."""
+    """One sound file that cannot be used; `reason` is the middle of the message, for a list of such files.
+
+    Notebook: 01.
+    """
 
     def __init__(self, path: Path, reason: str, advice: str) -> None:
         super().__init__(f"{path} {reason}. {advice}")
@@ -26,13 +29,17 @@ class UnreadableSound(RaveCourseError):
 
 
 class BrokenOff(UnreadableSound):
-    """A sound file that is damaged part of the way through; the blocks before that point are good."""
+    """A sound file that is damaged part of the way through; the blocks before that point are good.
+
+    Notebook: 01.
+    """
 
 
 @dataclass(frozen=True)
 class Decoder:
     """An opened sound file: what its header says, and an iterator over blocks `[n, channels]` of float32
     samples.
+    Notebook: 01.
     """
 
     sample_rate: int

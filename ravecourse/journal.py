@@ -46,7 +46,7 @@ class Progress:
 
 
 class NotFinite(Exception):
-    """A loss was not a number at `step`; `train` makes a message of it."""
+    """A loss was not a number at `step`; `train` makes a message of it. Notebook: 04."""
 
     def __init__(self, step: int, name: str) -> None:
         super().__init__(f"{name} at step {step}")

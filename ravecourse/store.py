@@ -112,7 +112,10 @@ class Store:
 
 
 def read_description(path: Path) -> dict:
-    """Read and check `store.json`; raises RaveCourseError if it is missing, damaged or of another version."""
+    """Read and check `store.json`; raises RaveCourseError if it is missing, damaged or of another version.
+
+    Notebook: 01.
+    """
     again = "Run `ravecourse prepare FOLDER...` to make it."
     if not path.is_dir():
         raise RaveCourseError(f"There is no dataset folder {path}. {again}")
@@ -144,7 +147,10 @@ def as_json(entries: list[Entry]) -> list[dict]:
 
 @contextmanager
 def only_one(target: Path) -> Iterator[None]:
-    """Hold the target folder for one call, and clear away what killed calls and replaced datasets left."""
+    """Hold the target folder for one call, and clear away what killed calls and replaced datasets left.
+
+    Notebook: 01.
+    """
     new = not target.exists()
     try:
         target.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ RHYTHMS: tuple[tuple[float, ...], ...] = (
 
 
 class Note(NamedTuple):
-    """A note: `start` and `duration` in seconds, `pitch` in MIDI numbers, `velocity` 0 to 1."""
+    """A note: `start` and `duration` in seconds, `pitch` in MIDI numbers, `velocity` 0 to 1. Notebook: 01."""
 
     start: float
     duration: float
@@ -24,7 +24,10 @@ class Note(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A tonic (MIDI number) and a scale (semitones above it); `pitch(degree)` climbs it through the octaves."""
+    """A tonic (MIDI number) and a scale (semitones above it); `pitch(degree)` climbs it through the octaves.
+
+    Notebook: 01.
+    """
 
     tonic: int
     scale: tuple[int, ...]

@@ -16,7 +16,10 @@ TAIL_SECONDS = 1.2  # for the last note and the room to fall silent
 
 
 class Plucked(NamedTuple):
-    """A plucked instrument: range in MIDI numbers, touch, decay times in s at 200 Hz, stiffness, courses, body."""
+    """A plucked instrument: range in MIDI numbers, touch, decay times in s at 200 Hz, stiffness, courses, body.
+
+    Notebook: 01.
+    """
 
     low: int
     high: int
