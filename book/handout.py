@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TOP = "ravecourse"
 LEFT_OUT = ("notebooks/solutions/", "tests/wrong_answers/", "tests/test_checks.py", "tests/test_handout.py",
-            "docs/teaching.md", "book/handout.py")
+            "docs/teaching.md")
 NOT_TRACKED = {".git", ".venv", ".conda", "build", "runs", "sounds", "__pycache__", ".ipynb_checkpoints",
                ".pytest_cache", ".ruff_cache"}
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
@@ -65,14 +65,11 @@ def write(root: Path, target: Path) -> list[str]:
 
 
 def _content(root: Path, name: str) -> bytes:
-    """A file as a student gets it: no links to what is left out, and no target in the Makefile that makes this zip."""
+    """A file as a student gets it: without links to what is left out."""
     content = (root / name).read_bytes()
     if name.endswith(".md"):
-        return LINK.sub(lambda link: link[1] if _left_out(name, link[2]) else link[0], content.decode()).encode()
-    if name != "Makefile":
-        return content
-    blocks = content.decode().split("\n\n")
-    return "\n\n".join(block for block in blocks if not block.startswith("handout:")).replace(" handout", "").encode()
+        content = LINK.sub(lambda link: link[1] if _left_out(name, link[2]) else link[0], content.decode()).encode()
+    return content
 
 
 def _left_out(page: str, target: str) -> bool:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 playwright = pytest.importorskip("playwright", reason="drives the browser: make env installs it")
@@ -39,8 +40,12 @@ def browser_program(project: Path) -> str:
 def lab(project: Path, browser_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]:
     """A browser, and the address of a JupyterLab with copies of the notebooks."""
     notebooks = sorted((project / "notebooks").glob("*.ipynb"))
-    with open_browser() as browser, serve(project, tmp_path_factory.mktemp("lab"), notebooks) as address:
+    folder = tmp_path_factory.mktemp("lab")
+    with open_browser() as browser, serve(project, folder, notebooks) as address:
         yield browser, address
+    left = [process.pid for process in psutil.process_iter(["cmdline"])
+            if any(str(folder) in word for word in process.info["cmdline"] or [])]
+    assert not left, "the server and its kernels have ended"
 
 
 def test_the_first_chapter_runs_to_its_end_and_plays(lab: tuple, project: Path) -> None:
