@@ -34,6 +34,11 @@ def public(tree: ast.Module) -> list[ast.FunctionDef | ast.ClassDef]:
     return [node for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_")]
 
 
+def methods(node: ast.FunctionDef | ast.ClassDef) -> list[ast.FunctionDef]:
+    inside = node.body if isinstance(node, ast.ClassDef) else []
+    return [part for part in inside if isinstance(part, ast.FunctionDef) and not part.name.startswith("_")]
+
+
 def taught(chapter: str) -> set[str]:
     """The modules that a chapter says it teaches."""
     cells = json.loads(CHAPTERS[chapter].read_text(encoding="utf-8"))["cells"]
@@ -51,7 +56,8 @@ def named_by(module: str) -> set[str]:
     """The chapters that the docstrings of a module, or of a package and its parts, name."""
     trees = [tree for name, tree in TREES.items() if name == module or name.startswith(f"{module}.")
              and not name.startswith("checks.chapter_")]  # those belong to their chapters without being taught
-    return set().union(*(chapters_named(ast.get_docstring(node)) for tree in trees for node in [tree, *public(tree)]))
+    nodes = [node for tree in trees for top in public(tree) for node in [top, *methods(top)]]
+    return set().union(*(chapters_named(ast.get_docstring(node)) for node in [*trees, *nodes]))
 
 
 def teaching(module: str) -> set[str]:
