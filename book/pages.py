@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = 900
 PLAYER = re.compile(r'<audio.*?src="data:audio/[^;"]*;base64,([^"]+)".*?</audio>', re.S)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+PICTURES = (".svg", ".png", ".jpg")
 MACHINE_TAG = "about-this-machine"  # such output would tell about the machine that made the book
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # in Hz, of MP3
 COMPRESSION = 0.4  # of 0 to 1; about 60 kbit/s for one channel of 48 kHz
@@ -155,13 +156,14 @@ def lay_out(root: Path, source: Path, cache: Path) -> dict[str, int]:
     if source.exists():
         shutil.rmtree(source)
     chapters = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    pages = sorted((root / "docs").glob("*.md")) if (root / "docs").exists() else []
-    pictures = sorted((root / "docs").glob("*.svg")) if (root / "docs").exists() else []
+    pages = sorted((root / "docs").glob("*.md"))
+    pictures = [path for path in sorted((root / "docs").rglob("*")) if path.suffix in PICTURES]
     readme = root / "README.md"
     inside = {path.resolve() for path in (*chapters, *pages, *pictures, readme)}
     for picture in pictures:
-        (source / "docs").mkdir(parents=True, exist_ok=True)
-        shutil.copy(picture, source / "docs")
+        target = source / picture.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, target)
     (source / "_static").mkdir(parents=True, exist_ok=True)
     shutil.copy(Path(__file__).with_name("book.css"), source / "_static")
     shutil.copy(Path(__file__).with_name("conf.py"), source)

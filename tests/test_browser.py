@@ -52,7 +52,8 @@ def test_the_first_chapter_runs_to_its_end_and_plays(lab: tuple, project: Path) 
     notebook = Notebook(*lab, f"notebooks/{START}.ipynb")
     try:
         notebook.run_all(RUN_SECONDS)
-        notebook.screenshot(project / "build" / "screenshots" / f"{START}.png")
+        players = notebook.panel.locator(".jp-CodeCell", has=notebook.page.locator("audio")).last
+        notebook.screenshot(project / "build" / "screenshots" / f"{START}.png", players)
         assert notebook.errors() == []
         assert notebook.figures() >= 3
         assert len(notebook.sounds()) >= 7 and min(notebook.sounds()) > 1
