@@ -104,6 +104,11 @@ def test_each_shows_itself_live_or_still(model: RAVE, recording: torch.Tensor, s
     monkeypatch.setattr(base, "listen", lambda sounds, rate: players.append((sounds, rate)))
     for widget in all_of_them(model, recording):
         shown.clear(), players.clear()
+        if isinstance(widget, widgets.LiveCurves):
+            widget._ipython_display_()
+            assert bool(shown) is (setting == "live")  # nothing to see yet
+            widget._collect(told(1, spectral=1.0))
+            shown.clear()
         widget._ipython_display_()
         if setting == "static":
             assert isinstance(shown[0], Figure)
@@ -285,7 +290,7 @@ def test_slow_drawing_makes_itself_rare(monkeypatch: pytest.MonkeyPatch) -> None
     for step in range(1, 1001):
         curves(told(step, end=2000, spectral=1.0))
         timer.now += 0.1
-    assert 0.5 * curves.drawings <= 0.06 * (timer.now - 100)
+    assert 0.5 * curves.drawings <= 1.1 * widgets.curves.SHARE * (timer.now - 100)
 
 
 def test_a_curve_holds_what_was_told_and_few_points() -> None:
@@ -308,8 +313,12 @@ def test_seconds_end_it_and_a_new_training_begins_anew() -> None:
     for step in range(1, 9):
         answers.append(curves(told(step, spectral=1.0)))
         timer.now += 1
-    assert answers[:5] == [True] * 5 and answers[5] is False and curves.stopped
-    assert curves(told(1, spectral=2.0)) is True and not curves.stopped and not curves.stop_button.disabled
+        if not answers[-1]:
+            break
+    assert answers == [True] * 5 + [False] and curves.stopped and curves.stop_button.disabled
+    assert curves(told(7, spectral=0.5)) is True and not curves.stopped  # the training goes on
+    assert curves._curves["spectral"] == [(1, 1.0), (7, 0.5)] and not curves.stop_button.disabled
+    assert curves(told(1, spectral=2.0)) is True  # another one
     assert curves._curves["spectral"] == [(1, 2.0)]
 
 
@@ -333,7 +342,7 @@ def test_the_stop_button_ends_a_training_that_goes_on_later(store: Store, settin
     curves = widgets.LiveCurves(every=0.05)
 
     def press() -> None:  # in a thread, as the kernel does while a cell runs
-        while curves.progress is None or curves.progress.step < 3:
+        while not curves._curves:
             time.sleep(0.005)
         curves.stop_button.click()
 
@@ -341,7 +350,7 @@ def test_the_stop_button_ends_a_training_that_goes_on_later(store: Store, settin
     presser.start()
     result = train(store, tmp_path, TINY, settings, device="cpu", progress=False, tensorboard=False, on_step=curves)
     presser.join()
-    assert 3 <= result.step < 5000 and result.interrupted and "saved" in result.message
+    assert 0 < result.step < 5000 and result.interrupted and "saved" in result.message
     assert f"Stopped at step {result.step} of 5000" in curves.text.value
     assert checkpoint.load(tmp_path).step == result.step
     assert len(shown) == 1 and isinstance(shown[0], dict if setting == "live" else Figure)

@@ -18,7 +18,7 @@ from ravecourse.widgets.base import ROW, CourseWidget, button, hear_while_busy, 
 COLUMNS = ("spectral", "spectral_bands", "kl", "adversarial", "feature_matching", "critics")
 UNITS = {"kl": "nats"}
 POINTS = 500  # of a curve, at most
-SHARE = 0.05  # of the time goes into drawing, at most
+SHARE = 0.1  # of the time goes into drawing, at most
 
 
 class LiveCurves(CourseWidget):
@@ -30,7 +30,7 @@ class LiveCurves(CourseWidget):
     does the same everywhere.
 
     Args:
-        every: seconds between two drawings, at least; drawing takes 5 % of the time at most.
+        every: seconds between two drawings, at least; drawing takes a tenth of the time at most.
         seconds: stop by itself after so many; None trains to the planned end.
         columns: which losses, of those that the training tells.
         timer: tells the time in seconds.
@@ -44,7 +44,7 @@ class LiveCurves(CourseWidget):
         self.progress: Progress | None = None
         self._curves: dict[str, list[tuple[int, float]]] = {}
         self._seen: object = None
-        self._timer, self._began, self._next = timer, None, 0.0
+        self._timer, self._began, self._next, self._ended = timer, 0.0, 0.0, True
         self._asked, self._shown = threading.Event(), False
         self.image = picture(self.static())
         self.text = words("Waiting for the first step.")
@@ -67,13 +67,13 @@ class LiveCurves(CourseWidget):
     def __call__(self, progress: Progress) -> bool:
         """Take in where the training stands; False asks it to save and end. Source: this course. Notebook: 04."""
         now = self._timer()
-        if self._began is None or self.progress is not None and progress.step < self.progress.step:
-            self._start(now)
+        if self._ended or self.progress is not None and progress.step < self.progress.step:
+            self._start(now, progress.step)
         self.progress = progress
         self._collect(progress)
         if self.seconds is not None and now - self._began >= self.seconds:
             self.stop()
-        last = self.stopped or progress.step >= progress.end
+        last = self._ended = self.stopped or progress.step >= progress.end
         if last or now >= self._next:
             self._redraw(last)
             hear_while_busy(self.stop_button)
@@ -115,20 +115,21 @@ class LiveCurves(CourseWidget):
             axis.annotate("phase two", (border, 1), xycoords=("data", "axes fraction"), xytext=(3, -3),
                           textcoords="offset points", va="top", fontsize=8, color="0.3")
 
-    def _start(self, now: float) -> None:
-        """A training begins: show the widget if it is not shown, and forget an earlier stop."""
+    def _start(self, now: float, step: int) -> None:
+        """A training begins or goes on: forget an earlier stop, and show the widget if it is not shown."""
         self._began, self._next = now, now
-        if self.progress is not None:
+        if self.progress is not None and step <= self.progress.step:
             self._curves, self._seen = {}, None
-            self._asked.clear()
-            self.stop_button.disabled = False
+        self._asked.clear()
+        self.stop_button.disabled = False
         if live() and not self._shown:
             self.show()
 
     def show(self) -> None:
         """Show the widget, or the curves so far where it cannot be used. Source: this course. Notebook: 04."""
         self._shown = True
-        super().show()
+        if live() or self._curves:
+            super().show()
 
     def _collect(self, progress: Progress) -> None:
         if progress.losses and progress.losses != self._seen:
