@@ -1,0 +1,50 @@
+"""Typical wrong answers to the exercises of chapter 05, each with a word that the feedback must hold."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from ravecourse.losses import kl_divergence
+
+
+def uncentred(z: Tensor, mean: Tensor, directions: Tensor, size: int) -> Tensor:
+    return directions[:size].T @ (directions[:size] @ z)
+
+
+def coordinates(z: Tensor, mean: Tensor, directions: Tensor, size: int) -> Tensor:
+    return directions[:size] @ (z - mean[:, None])
+
+
+def columns(z: Tensor, mean: Tensor, directions: Tensor, size: int) -> Tensor:
+    kept = directions[:, :size]
+    return kept @ (kept.T @ (z - mean[:, None])) + mean[:, None]
+
+
+def averaged_first(mean: Tensor, std: Tensor) -> list[int]:
+    price = kl_divergence(mean.mean(2, keepdim=True), std.mean(2, keepdim=True))
+    return (price <= 0.01).nonzero().flatten().tolist()
+
+
+def equal_power(a: Tensor, b: Tensor) -> Tensor:
+    angle = torch.linspace(0, math.pi / 2, a.shape[1])
+    return torch.cos(angle) * a + torch.sin(angle) * b
+
+
+WRONG = {
+    "keep": [(uncentred, "taken away"), (coordinates, "come back"), (columns, "columns"),
+             (lambda z, mean, directions, size: z, "Nothing was left out")],
+    "dead": [
+        (averaged_first, "each frame first"),
+        (lambda mean, std: (std.mean((0, 2)) > 0.9).nonzero().flatten().tolist(), "alone is not death"),
+        (lambda mean, std: (kl_divergence(mean, std) > 0.01).nonzero().flatten().tolist(), "alive"),
+        (lambda mean, std: kl_divergence(mean, std), "expected"),
+    ],
+    "collapsing": [([0.01, 0.001], "turned round"), ([3], "one more"), ([3, 1, 0.01, 0.001], "not all"),
+                   ([2], "none of")],
+    "crossfade": [
+        (equal_power, "equal-power"),
+        (lambda a, b: torch.lerp(b, a, torch.linspace(0, 1, a.shape[1])), "from b to a"),
+        (lambda a, b: torch.lerp(a, b, torch.arange(a.shape[1]) / a.shape[1]), "reach 1"),
+    ],
+}
