@@ -2,7 +2,7 @@
 
 Only literal values and references to them are read; nothing in the file is run.
 
-Notebook: 09.
+Notebook: 10.
 """
 
 import ast
@@ -16,7 +16,7 @@ class Settings:
 
     Args:
         text: the file's content.
-    Source: this course. Notebook: 09.
+    Source: this course. Notebook: 10.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -44,7 +44,7 @@ class Settings:
     def beside(cls, file: Path) -> "Settings":
         """Those of the `config.gin` beside `file` or in the three folders above; empty where there is none.
 
-        Source: this course. Notebook: 09.
+        Source: this course. Notebook: 10.
         """
         for folder in list(file.resolve().parents)[:4]:
             if (folder / "config.gin").is_file():
@@ -52,10 +52,10 @@ class Settings:
         return cls()
 
     def all(self, name: str) -> list[Any]:
-        """Every value of `name`, such as "EncoderV2.dilations", whatever stands before it. Notebook: 09."""
+        """Every value of `name`, such as "EncoderV2.dilations", whatever stands before it. Notebook: 10."""
         return [value for key, value in self._values if key == name or key.endswith(f".{name}")]
 
     def one(self, name: str, default: Any) -> Any:
-        """The first value of `name`, or `default`. Notebook: 09."""
+        """The first value of `name`, or `default`. Notebook: 10."""
         found = [value for value in self.all(name) if value is not None]
         return found[0] if found else default

@@ -6,7 +6,7 @@ from the settings that the original's training leaves beside its checkpoints, `c
 The imported network computes what the original computes, with one difference: the original's filter bank answers
 `n_bands` samples late (its causal form delays the bands by 16 frames more), ours with no offset.
 
-Notebook: 09.
+Notebook: 10.
 """
 
 import re
@@ -42,7 +42,7 @@ V2_DILATIONS = (1, 3, 9)
 class Imported:
     """An imported model, and what the person should know about it.
 
-    Source: this course. Notebook: 09.
+    Source: this course. Notebook: 10.
     """
 
     model: RAVE
@@ -59,7 +59,7 @@ def import_checkpoint(path: Path | str, target: Path | str, *, causal: bool | No
         target: the folder to write `checkpoint.pt` into.
     Raises:
         RaveCourseError: as `read`, or `target` cannot be written.
-    Source: this course. Notebook: 09.
+    Source: this course. Notebook: 10.
     """
     imported = read(path, causal=causal, sample_rate=sample_rate, averaged=averaged)
     phase = 2 if float(imported.model.noise_level) > 0 else 1
@@ -83,7 +83,7 @@ def read(path: Path | str, *, causal: bool | None = None, sample_rate: int | Non
     Raises:
         RaveCourseError: no such file, damaged, not of the original, or of settings that this kit does not know:
             the message names them.
-    Source: this course. Notebook: 09.
+    Source: this course. Notebook: 10.
     """
     file = _newest(Path(path))
     content = _load(file)

@@ -1,6 +1,6 @@
 """Where each weight of the original RAVE has its place in our model.
 
-Notebook: 09.
+Notebook: 10.
 """
 
 import re
@@ -50,7 +50,7 @@ def fill(model: RAVE, state: dict[str, Tensor], file: Path) -> None:
         file: where they come from, for the messages.
     Raises:
         RaveCourseError: a weight has no counterpart, or the filter bank is another.
-    Source: this course. Notebook: 09.
+    Source: this course. Notebook: 10.
     """
     v1 = model.config.architecture == "v1"
     separate = "decoder.waveform_module.weight_v" in state
