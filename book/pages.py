@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = 900
 PLAYER = re.compile(r'<audio.*?src="data:audio/[^;"]*;base64,([^"]+)".*?</audio>', re.S)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+WIDGET = "application/vnd.jupyter.widget"
 PICTURES = (".svg", ".png", ".jpg")
 MACHINE_TAG = "about-this-machine"  # such output would tell about the machine that made the book
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # in Hz, of MP3
@@ -97,14 +98,21 @@ def with_small_sounds(notebook: nbformat.NotebookNode, folder: Path, link: str) 
             continue
         if MACHINE_TAG in cell.metadata.get("tags", []):
             cell.outputs = []
-        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr" and not _moves(output)]
         for output in cell.outputs:
             data = output.get("data", {})
             if "text/html" in data:
                 data["text/html"] = PLAYER.sub(player, "".join(data["text/html"]))
-            for kind in [kind for kind in data if kind.startswith("application/vnd.jupyter.widget")]:
+            for kind in [kind for kind in data if kind.startswith(WIDGET)]:
                 del data[kind]
+    notebook.metadata.pop("widgets", None)
     return count
+
+
+def _moves(output: dict[str, Any]) -> bool:
+    """Whether an output is nothing without a kernel: a widget, or a progress bar, that brings no picture along."""
+    data = output.get("data", {})
+    return any(kind.startswith(WIDGET) for kind in data) and not any(kind.startswith("image/") for kind in data)
 
 
 def within(text: str, place: Path, inside: set[Path], root: Path) -> str:

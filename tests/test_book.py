@@ -73,6 +73,18 @@ def test_sounds_become_small_files_of_the_same_sound(tmp_path: Path) -> None:
     assert all(f"../sounds/{file.name}" in shown for file in files)
 
 
+def test_of_what_moves_only_its_picture_is_kept(tmp_path: Path) -> None:
+    view = {f"{pages.WIDGET}-view+json": {"model_id": "a"}, "text/plain": "FloatSlider()"}
+    shown = [{"output_type": "display_data", "metadata": {}, "data": {**view, **more}}
+             for more in ({}, {"image/png": "AAAA"}, {"text/html": "<b>50 %</b>"})]
+    notebook = chapter(*shown)
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {}}
+    pages.with_small_sounds(notebook, tmp_path, "x")
+    assert [dict(output.data) for output in notebook.cells[0].outputs] == [
+        {"image/png": "AAAA", "text/plain": "FloatSlider()"}]
+    assert "widgets" not in notebook.metadata
+
+
 @pytest.mark.parametrize("rate, written", [(6000, 8000), (44100, 44100), (96000, 48000)])
 def test_any_rate_becomes_one_that_mp3_has(rate: int, written: int, tmp_path: Path) -> None:
     buffer = io.BytesIO()
