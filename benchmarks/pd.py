@@ -51,8 +51,8 @@ def failed(run: Live) -> bool:
 def row(name: str, model: Path, buffer: int, folder: Path, nn: Path, options: argparse.Namespace) -> bool:
     """Measure and print one line of the table; whether nothing came late, on the quiet and on the busy machine."""
     spent = processor_time(model, buffer, folder, nn, options.seconds)
-    runs = [live(f"{model} forward", noise(options.seconds), folder, nn, buffer=buffer, programs=programs)
-            for programs in (0, options.programs)]
+    runs = [live(f"{model} forward", noise(options.seconds), folder, nn, buffer=buffer, programs=programs,
+                 ask=name == "course") for programs in (0, options.programs)]
     cells = []
     for run in runs:
         late = "not told" if run.late is None else f"{run.late} of {run.blocks}"

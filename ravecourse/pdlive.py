@@ -19,7 +19,8 @@ from ravecourse.puredata import RATE, Patch, play
 
 SMOOTHING = 0.1  # nn~'s load is 0.9 of what it was, and 0.1 of the latest block's
 WATCH = 10.0  # milliseconds between two looks at Pd's clock
-PATIENCE = 8000.0  # milliseconds that are given to an nn~ that does not say when it is ready
+PATIENCE = 40_000  # milliseconds until it begins though nn~ has not said that it is ready
+UNASKED = 8000  # the same, for an nn~ that is not asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,7 @@ class _Watched(Patch):
     """A patch that begins when nn~ is ready, asks it how it is again and again, and looks at the clock."""
 
     every: float = 5.0
+    ask: str = "nn"  # who is asked: nn~, or nobody
 
     def _player(self) -> str:
         text = super()._player()
@@ -62,7 +64,7 @@ class _Watched(Patch):
         return text + f"#X obj 300 10 s nn-info;\n#X connect 1 {self.outs} {objects} 0;\n"
 
     def text(self, samples: int) -> str:
-        """What other builds of nn~ do not say is not waited for longer than `PATIENCE`."""
+        """As `Patch.text`, for a sound of `samples` samples."""
         begins = super().text(samples).replace(" r render;", " r render-now;")
         return begins + f"""#N canvas 0 0 500 500 ready 0;
 #X obj 10 10 r render;
@@ -70,10 +72,10 @@ class _Watched(Patch):
 #X obj 200 40 r nn-info;
 #X obj 200 70 route latency;
 #X obj 200 100 t b b;
-#X obj 10 70 delay {PATIENCE:g};
+#X obj 10 70 delay {PATIENCE if self.ask == 'nn' else UNASKED};
 #X obj 10 160 list append;
 #X obj 100 100 metro 100;
-#X obj 100 130 s nn;
+#X obj 100 130 s {self.ask};
 #X obj 10 190 spigot 1;
 #X obj 10 220 t a b b;
 #X msg 200 220 0;
@@ -109,7 +111,7 @@ class _Watched(Patch):
 #X obj 10 190 -;
 #X obj 10 220 print BEHIND;
 #X obj 250 100 metro {self.every:g};
-#X obj 250 130 s nn;
+#X obj 250 130 s {self.ask};
 #X connect 0 0 1 0;
 #X connect 1 0 2 0;
 #X connect 1 1 8 0;
@@ -142,7 +144,7 @@ def busy(programs: int) -> Iterator[None]:
 
 
 def live(arguments: str, audio: Tensor, folder: Path, externals: Path, *, buffer: int, outs: int = 1,
-         programs: int = 0) -> Live:
+         programs: int = 0, ask: bool = True) -> Live:
     """Play `audio` [ins, T] through nn~ in a Pd that runs in real time (it makes no sound), and watch it.
 
     Args:
@@ -152,16 +154,18 @@ def live(arguments: str, audio: Tensor, folder: Path, externals: Path, *, buffer
         buffer: samples; 0 computes in Pd's own thread.
         outs: signals that nn~ gives.
         programs: that keep the machine busy meanwhile, besides Pd.
+        ask: nn~ is asked how it is; False for builds of it that do not understand.
     Raises:
         RaveCourseError: Pd did not play it.
     Source: this course. Notebook: 08.
     """
     patch = _Watched(f"{arguments} {buffer}", len(audio), outs)
+    patch.ask = "nn" if ask else "nobody"
     patch.every = max(1.0, 500 * max(buffer, 256) / RATE)  # twice a block
     seconds = audio.shape[-1] / RATE
     with busy(programs):
         before = processor()
-        ran = play(patch, audio, folder, externals, batch=False, seconds=seconds + 60)
+        ran = play(patch, audio, folder, externals, batch=False, seconds=seconds + 90)
         spent = processor() - before
     if ran.audio is None or ran.errors:
         raise RaveCourseError(f"Pd did not play this: {(ran.errors or ran.console.splitlines() or ['no word'])[-1]}")
