@@ -66,14 +66,16 @@ def run(source: str, name: str, space: dict[str, Any]) -> Any:
 
 @contextlib.contextmanager
 def in_notebooks(folder: Path) -> Iterator[None]:
-    """Where a notebook's kernel runs, with what it prints kept from the test's output."""
-    here = Path.cwd()
+    """Where a notebook's kernel runs; neither what it prints nor what it switches in torch gets out."""
+    here, threads, gradients = Path.cwd(), torch.get_num_threads(), torch.is_grad_enabled()
     os.chdir(folder)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), torch.random.fork_rng(devices=[]):
             yield
     finally:
         os.chdir(here)
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(gradients)
 
 
 @functools.cache
