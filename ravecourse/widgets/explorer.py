@@ -156,8 +156,9 @@ class LatentExplorer(CourseWidget):
         return f"level {rms_db(sound):.1f} dB, middle of the spectrum {centre:.0f} Hz"
 
     def _drawn(self, sound: Tensor) -> Figure:
-        moved = [f"direction {i + 1}: {value:+.1f} σ" for i, value in enumerate(self.positions.tolist()) if value]
-        return spectrograms({f"{self.base.value}, {', '.join(moved) or 'not moved'}": sound}, self.sample_rate)
+        moved = [f"{i + 1}: {value:+.1f}" for i, value in enumerate(self.positions.tolist()) if value]
+        where = f"moved by (σ) {', '.join(moved)}" if moved else "not moved"  # fits over the picture with all six moved
+        return spectrograms({f"{self.base.value}, {where}": sound}, self.sample_rate)
 
     def _changed(self, change: object = None) -> None:
         if self._quiet:
