@@ -106,6 +106,7 @@ class TrainingConfig:
     beta: float = 0.1  # weight of the KL divergence at the end of its ramp
     beta_start: float = 0.1
     beta_ramp_steps: int = 0  # geometric ramp from beta_start to beta
+    waveform_steps: int = 0  # the first steps compare waveforms, which lets a small model find pitch
     stft_scales: tuple[int, ...] = (2048, 1024, 512, 256, 128)
     band_stft_scales: tuple[int, ...] = (2048, 1024, 512, 256, 128)
     adversarial_weight: float = 1.0
@@ -124,8 +125,9 @@ class TrainingConfig:
                      "checkpoint_every"):
             if getattr(self, name) <= 0:
                 raise RaveCourseError(f"{name} is {getattr(self, name)}; give a number above 0.")
-        if self.phase_two_steps < 0:
-            raise RaveCourseError(f"phase_two_steps is {self.phase_two_steps}; give 0 (none) or more.")
+        for name in ("phase_two_steps", "waveform_steps"):
+            if getattr(self, name) < 0:
+                raise RaveCourseError(f"{name} is {getattr(self, name)}; give 0 (none) or more.")
         if self.discriminator_every < 2:
             raise RaveCourseError(f"discriminator_every is {self.discriminator_every}; from 2 on, "
                                   "or the generator is never updated in phase two.")
@@ -186,12 +188,12 @@ TRAINING_PRESETS: dict[str, TrainingConfig] = {
     "tiny": TrainingConfig(
         phase_one_steps=6000, phase_two_steps=2000, batch_size=8, crop_samples=8192,
         learning_rate=3e-3, adversarial_learning_rate=3e-4, adam_betas=(0.8, 0.99), warmup_steps=100, cosine_decay=True,
-        beta=1e-2, beta_start=1e-5, beta_ramp_steps=1500, band_stft_scales=(256, 128, 64, 32),
+        beta=1e-2, beta_start=1e-5, beta_ramp_steps=1500, waveform_steps=300, band_stft_scales=(256, 128, 64, 32),
         validation_every=500, checkpoint_every=250),
     "low_latency": TrainingConfig(
         phase_one_steps=6000, phase_two_steps=2000, batch_size=8, crop_samples=8192,
         learning_rate=3e-3, adversarial_learning_rate=3e-4, adam_betas=(0.8, 0.99), warmup_steps=100, cosine_decay=True,
-        beta=1e-2, beta_start=1e-5, beta_ramp_steps=1500, band_stft_scales=(512, 256, 128, 64),
+        beta=1e-2, beta_start=1e-5, beta_ramp_steps=1500, waveform_steps=300, band_stft_scales=(512, 256, 128, 64),
         validation_every=500, checkpoint_every=250),
     "small": TrainingConfig(
         phase_one_steps=100_000, phase_two_steps=100_000, batch_size=16, crop_samples=32768,

@@ -165,6 +165,22 @@ def log_mel_distance(target: Tensor, estimate: Tensor, sample_rate: int) -> Tens
     return (a - b).abs().mean()
 
 
+def waveform_distance(target: Tensor, estimate: Tensor) -> Tensor:
+    """What is left after subtracting, as a share of the target's energy: 1 for silence, 0 where equal.
+
+    Ears do not compare so: a partial that begins elsewhere in its period sounds the same and counts as wrong. But
+    magnitudes alone do not tell a decoder where in its period a partial is, and a small one then repeats the same
+    waveform every frame, at the pitch of its frames. A few hundred steps of this distance lead it out of there.
+
+    Args:
+        target, estimate: bands `[B, bands, T]`, equal shapes.
+    Returns:
+        a scalar, 0 or more.
+    Source: this course. Notebook: 04.
+    """
+    return (target - estimate).square().mean() / (target.square().mean() + FLOOR)
+
+
 def kl_divergence(mean: Tensor, std: Tensor) -> Tensor:
     """How far each latent dimension's Gaussian is from the standard normal, in nats, averaged over batch and
     time.

@@ -84,18 +84,25 @@ class Learner:
     def autoencoder_step(self, audio: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Phase one: sound like the input, and keep the latent close to a standard normal.
 
+        The first `waveform_steps` compare waveforms in place of spectra; "spectral" and "spectral_bands" are then
+        only told.
+
         Source: RAVE (arXiv 2111.05011), section 3.1, equation 5. Notebook: 04.
         """
         config, model = self.config, self.model
         target = model.split(audio)  # [B, C * bands, T / bands]
         mean, std = model.encode_bands(target)  # [B, D, F]
         bands = model.decode_bands(model.sample(mean, std, generator), self.noise, generator)
-        spectral = self.on_signal(audio, model.join(bands))
-        spectral_bands = self.on_bands(target, bands)
+        with torch.set_grad_enabled(step >= config.waveform_steps):
+            spectral = self.on_signal(audio, model.join(bands))
+            spectral_bands = self.on_bands(target, bands)
         # Published settings of beta count the divergence without its factor of a half.
         kl = 2 * losses.kl_divergence(mean, std).sum()
         beta = losses.beta_at(step, config.beta_start, config.beta, config.beta_ramp_steps)
-        loss = spectral + spectral_bands + beta * kl
+        distance = spectral + spectral_bands
+        if step < config.waveform_steps:
+            distance = losses.waveform_distance(target, bands)
+        loss = distance + beta * kl
         self._descend(self.optimiser, loss, learning_rate(config, step))
         return {"loss": loss, "spectral": spectral, "spectral_bands": spectral_bands, "kl": kl}
 

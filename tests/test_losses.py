@@ -127,6 +127,17 @@ def test_log_mel_distance():
     assert losses.log_mel_distance(0 * x, x, 48000) == silence
 
 
+def test_waveform_distance_minds_what_ears_do_not() -> None:
+    t = torch.arange(4800) / 48000
+    sine, moved = (torch.sin(2 * math.pi * 1000 * t + phase)[None, None] for phase in (0.0, math.pi / 2))
+    assert losses.waveform_distance(sine, sine) == 0
+    for gain in (0.01, 1.0):
+        a, b = gain * sine, gain * moved
+        assert losses.waveform_distance(a, torch.zeros_like(a)).item() == pytest.approx(1, rel=2e-3)
+        assert losses.waveform_distance(a, b).item() == pytest.approx(2, rel=2e-3)
+    assert losses.waveform_distance(torch.zeros_like(sine), 1e-6 * sine).isfinite()
+
+
 def test_kl_divergence_against_torch_distributions():
     mean, std = noise(4, 5, 7), noise(4, 5, 7, seed=1).exp()
     normal = torch.distributions.Normal

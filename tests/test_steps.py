@@ -76,6 +76,29 @@ def test_phase_one(config) -> None:
     assert_same_gradients(learner.model, model)
 
 
+@pytest.mark.parametrize(("step", "compared"), [(0, "waveforms"), (2, "waveforms"), (3, "spectra")])
+def test_the_first_steps_compare_waveforms(step: int, compared: str) -> None:
+    settings = training_preset("tiny", batch_size=2, crop_samples=4096, waveform_steps=3)
+    learner = Learner(LIKE_V2, settings, torch.device("cpu"))
+    plain = copy.deepcopy(learner)
+    audio = signal(4096, batch=2)
+    found = learner.step(audio, step, 10)
+
+    model, generator = plain.model, drawn(plain, step)
+    mean, std = model.encode(audio)
+    bands, target = model.decode_bands(model.sample(mean, std, generator), plain.noise, generator), model.split(audio)
+    kl = (mean.square() + std.square() - 2 * std.log() - 1).mean((0, 2)).sum()
+    beta = settings.beta_start * (settings.beta / settings.beta_start) ** (step / settings.beta_ramp_steps)
+    spectral = distance(audio, model.join(bands), settings.stft_scales)
+    spectral_bands = distance(target, bands, settings.band_stft_scales)
+    of_waveforms = (target - bands).square().sum() / target.square().sum()
+    loss = (of_waveforms if compared == "waveforms" else spectral + spectral_bands) + beta * kl
+    loss.backward()
+    assert found["loss"].item() == pytest.approx(loss.item(), rel=1e-4)
+    assert found["spectral"].item() == pytest.approx(spectral.item(), rel=1e-3)  # told in either case
+    assert_same_gradients(learner.model, model)
+
+
 @pytest.mark.parametrize("config", [LIKE_V1, LIKE_V2], ids=["v1", "v2"])
 def test_phase_two_decoder(config) -> None:
     learner, plain = learner_and_plain(config, 2)
