@@ -10,7 +10,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-LONGEST_FIRST = ("test_browser.py", "06_", "04_", "00_", "test_pd_", "test_demo.py", "test_training.py")
+LONGEST_FIRST = ("test_browser.py", "10_", "04_", "06_", "00_", "08_", "test_pd_", "test_demo.py", "test_training.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
