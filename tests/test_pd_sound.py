@@ -1,5 +1,6 @@
 """nn~ in a real Pd plays what Python computes, sample for sample: kit's exports and others, every kind of buffer."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from ravecourse.export import export_model
 from ravecourse.model import RAVE
 from ravecourse.puredata import Patch, expected, play
 
+OTHERS = os.environ.get("NN") == "upstream"  # the well-known nn~, which does not say how late it is
 QUIET = {"noise": 0.0, "variation": 0.0}
 BUFFERS = [0, 512, 1024, 2048, 4096, 8192, 16384]
 METHODS = ["encode", "decode", "forward"]
@@ -36,16 +38,18 @@ def compare(path: Path, method: str, buffer: int, folder: Path, externals: Path,
     audio = noise(what.in_channels)
     if what.in_ratio > 1:  # what a latent is: one value for the whole frame
         audio = 3 * audio[:, :: what.in_ratio].repeat_interleave(what.in_ratio, -1)[:, : audio.shape[1]]
-    messages = [(0.0, f"set {name} {value:g}") for name, value in quiet.items()] + [(30.0, "bang")]
+    messages = [(0.0, f"set {name} {value:g}") for name, value in quiet.items()]
+    messages += [] if OTHERS else [(30.0, "bang")]
     patch = Patch(f"{path} {method} {buffer}", what.in_channels, what.out_channels, block, messages, rate)
     ran = play(patch, audio, folder, externals)
     assert ran.status == 0 and not ran.errors, ran.console
     assert ran.audio is not None, ran.console
-    late = int(ran.info("latency")[0][0])
+    used = tsfile.buffer_size(model, buffer)
+    late = used - block + used * (buffer > 0) if OTHERS else int(ran.info("latency")[0][0])
     wanted = expected(model, audio, method, buffer, late, quiet)
     assert late < audio.shape[1] - 5000 and wanted[:, late:].abs().max() > 0.01, "silence proves nothing"
     torch.testing.assert_close(ran.audio, wanted, rtol=0, atol=tolerance)
-    assert ran.info("late") == [["0"]]
+    assert OTHERS or ran.info("late") == [["0"]]
     return late
 
 
