@@ -87,6 +87,13 @@ if ! command -v apt-get >/dev/null; then
     echo "Missing:$missing (Debian's names). This system has no apt-get: install them with its own package manager." >&2
     exit 1
 fi
+case "$missing " in
+    *" chromium "*)
+        if grep -qs '^ID=ubuntu' "${OS_RELEASE:-/etc/os-release}"; then
+            echo "Missing: chromium. Ubuntu has it as a snap only: install Google Chrome, or set CHROMIUM=program." >&2
+            exit 1
+        fi ;;
+esac
 as_root=""
 if [ "$(id -u)" != 0 ]; then
     if sudo -n true 2>/dev/null; then

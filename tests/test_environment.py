@@ -371,15 +371,20 @@ def test_system_packages_are_installed_as_root(sandbox: Sandbox) -> None:
 
 
 def test_the_browser_is_installed_without_what_it_only_recommends(sandbox: Sandbox) -> None:
+    def ask(system: str = "debian", **settings: str) -> subprocess.CompletedProcess:
+        (sandbox.root / "os-release").write_text(f"NAME=x\nID={system}\n")
+        return sandbox.command("bash", "pd_setup/system_packages.sh", "browser", OS_RELEASE="os-release", **settings)
+
     apt(sandbox, user=0)
-    assert sandbox.command("bash", "pd_setup/system_packages.sh", "browser").returncode == 0
+    assert ask().returncode == 0
     assert sandbox.calls()[-1][1] == "install -y -qq --no-install-recommends chromium fonts-dejavu-core"
     sandbox.program(sandbox.bin / "my browser", "#!/bin/sh\n")
-    mine = str(sandbox.bin / "my browser")
-    assert sandbox.command("bash", "pd_setup/system_packages.sh", "browser", CHROMIUM=mine).returncode == 0
+    assert ask(CHROMIUM=str(sandbox.bin / "my browser")).returncode == 0
+    told = ask("ubuntu")
+    assert told.returncode == 1 and "Missing: chromium" in told.stderr and "Google Chrome" in told.stderr
     assert sandbox.calls() == []
     apt(sandbox, user=1000)
-    told = sandbox.command("bash", "pd_setup/system_packages.sh", "browser")
+    told = ask()
     assert told.returncode == 1
     assert "apt-get install -y --no-install-recommends chromium fonts-dejavu-core" in told.stderr
 
