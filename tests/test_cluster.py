@@ -65,4 +65,4 @@ def test_what_is_asked_of_slurm(slurm: dict[str, str], project: Path) -> None:
     assert asked["array"].endswith("%1") and asked["signal"].startswith("TERM@") and ":" in asked["time"]
     assert text.index("#SBATCH") < text.index("set -euo")  # Slurm reads no further than the first command
     assert job(slurm, project).returncode == 2
-    assert subprocess.run(["shellcheck", project / SCRIPT], capture_output=True).returncode == 0
+    assert subprocess.run(["shellcheck", project / SCRIPT], env=slurm, capture_output=True).returncode == 0
