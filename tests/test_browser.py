@@ -16,7 +16,7 @@ from browser import Notebook, find_browser, open_browser, serve  # noqa: E402
 
 RUN_SECONDS = 240  # for one chapter, on two cores that others use too
 START = "00_start_here"
-SLIDERS = {  # the chapters whose widgets move most, and what their sliders change: (first slider, last slider)
+SLIDERS = {  # the chapters whose widgets move most, and what their sliders change
     "03_encoder_latent_decoder": {"figures", "sounds"},
     "05_latent_space": {"figures", "sounds"},
 }
@@ -68,6 +68,7 @@ def test_sliders_move_what_is_seen_and_heard(lab: tuple, project: Path, chapter:
     pictures = project / "build" / "screenshots"
     notebook = Notebook(*lab, f"notebooks/{chapter}.ipynb")
     try:
+        notebook.theme("JupyterLab Light")  # the chapter before left it dark
         notebook.run_all(RUN_SECONDS)
         assert notebook.errors() == []
         assert min(notebook.sounds()) > 0, "each player has something to play"
