@@ -180,7 +180,8 @@ def choose_steps(store: Store, model_config: ModelConfig, seconds: float) -> Pla
     second = max(10, round(left * (1 - PHASE_ONE_SHARE) / two))
     config = replace(
         config, phase_one_steps=first, phase_two_steps=second, warmup_steps=max(1, min(100, first // 10)),
-        beta_ramp_steps=first // 2, validation_every=max(10, first // 6), checkpoint_every=max(10, first // 3))
+        waveform_steps=min(config.waveform_steps, first // 5), beta_ramp_steps=first // 2,
+        validation_every=max(10, first // 6), checkpoint_every=max(10, first // 3))
     return Plan(config, (first * one + second * two) / (1 - OVERHEAD), (one, two), count)
 
 
