@@ -290,3 +290,17 @@ class Delay(Base):
         y = torch.cat([self.memory, x], 2)
         self.memory.copy_(y[:, :, x.size(2) :])
         return y[:, :, : x.size(2)]
+
+
+class Slow(Base):
+    """The sound, after a lot of computing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("work", torch.eye(400))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.work
+        for _ in range(60):
+            y = y @ self.work
+        return x * y[0, 0]

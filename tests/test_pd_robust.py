@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pd_models import Analyse, Echo, Named, Pair, Params, Settings, Wrong, save
+from pd_models import Analyse, Echo, Named, Pair, Params, Settings, Slow, Wrong, save
 from torch import Tensor
 
 from ravecourse.puredata import Patch, Ran, expected, play, run_patch
@@ -316,6 +316,13 @@ def test_10000_random_messages(tmp_path, externals):
     ran = survived(play(_Text(text), noise(1, 48000), tmp_path, externals, seconds=200))
     heard = [ran.console.count(word) for word in ("say it like this", "has no attribute", "there is no message")]
     assert min(heard) > 50, heard
+
+
+def test_pd_quits_while_a_block_is_computed(tmp_path, externals):
+    """Pd deletes nothing when it quits: the thread beside it has to end before libtorch does."""
+    save(Slow(), tmp_path / "slow.ts")
+    for samples in (8192, 9000, 16384, 17000, 24600):
+        survived(play(Patch("slow.ts forward 8192"), noise(1, samples), tmp_path, externals))
 
 
 def test_the_help_patch_opens_without_a_message(project, tmp_path, externals):

@@ -1,7 +1,10 @@
 #include "engine.h"
 
 #include <algorithm>
+#include <chrono>
 #include <future>
+#include <map>
+#include <thread>
 #include <utility>
 
 #include "loader.h"
@@ -14,10 +17,35 @@ namespace nn {
 
 namespace {
 
-// Workers of deleted objects: told to stop, not waited for by the patch. They are gone before the process is.
+// Workers of deleted objects: told to stop, not waited for by the patch. They are gone before the process is. And those
+// of objects that are still there when Pd quits, which it does without deleting them.
 class Farewell {
 public:
     using Done = std::shared_ptr<std::atomic<bool>>;
+    struct Worker {
+        std::function<void()> stop, join;
+        Done done;
+    };
+    void here(const void* engine, Worker worker) {
+        std::lock_guard lock(mutex_);
+        here_[engine] = std::move(worker);
+    }
+    void gone(const void* engine) {
+        std::lock_guard lock(mutex_);
+        here_.erase(engine);
+    }
+    void finish() {
+        for (auto& [engine, worker] : here_) worker.stop();
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+        const auto all_done = [this] {
+            return std::all_of(here_.begin(), here_.end(), [](auto& entry) { return entry.second.done->load(); }) &&
+                   std::all_of(leaving_.begin(), leaving_.end(), [](auto& entry) { return entry.second->load(); });
+        };
+        while (!all_done() && std::chrono::steady_clock::now() < until)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        for (auto& [engine, worker] : here_)
+            if (worker.done->load()) worker.join();
+    }
     void add(std::thread thread, Done done) {
         std::lock_guard lock(mutex_);
         std::erase_if(leaving_, [](auto& entry) {
@@ -33,6 +61,7 @@ public:
 
 private:
     std::mutex mutex_;
+    std::map<const void*, Worker> here_;
     std::vector<std::pair<std::thread, Done>> leaving_;
 };
 
@@ -51,12 +80,26 @@ Engine::Engine(bool batch) : batch_(batch), state_(std::make_shared<State>(batch
         state.reset();  // the models go here, not in the thread that deletes the object
         left->store(true);
     });
+    const auto stop = [state = state_] {
+        state->stop.store(true);
+        state->wake_worker();
+    };
+    const auto join = [this] {
+        if (worker_.joinable()) worker_.join();
+    };
+    farewell().here(this, {stop, join, left_});
+}
+
+void Engine::finish_all() {
+    Loader::instance().finish();
+    farewell().finish();
 }
 
 Engine::~Engine() {
+    farewell().gone(this);
     state_->stop.store(true);
     state_->wake_worker();
-    farewell().add(std::move(worker_), left_);
+    if (worker_.joinable()) farewell().add(std::move(worker_), left_);
 }
 
 void Engine::work(State& state) {

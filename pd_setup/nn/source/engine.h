@@ -58,6 +58,9 @@ public:
 
     const Meters& meters() const;
 
+    // The process ends: no thread of ours may run while libtorch takes itself down. Waits a little, not for ever.
+    static void finish_all();
+
 private:
     struct State;
     void later(std::function<void(State&)> job);    // on the loader

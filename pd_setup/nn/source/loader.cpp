@@ -1,5 +1,7 @@
 #include "loader.h"
 
+#include <chrono>
+
 #include "model.h"
 #include "priority.h"
 
@@ -15,6 +17,14 @@ void Loader::add(std::function<void()> job) {
     jobs_.push_back(std::move(job));
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
     changed_.notify_one();
+}
+
+void Loader::finish() {
+    std::unique_lock lock(mutex_);
+    stop_ = true;
+    jobs_.clear();
+    changed_.notify_one();
+    if (thread_.joinable()) ended_.wait_for(lock, std::chrono::seconds(5), [this] { return done_; });
 }
 
 Loader::~Loader() {
@@ -33,7 +43,11 @@ void Loader::run() {
     std::unique_lock lock(mutex_);
     while (true) {
         changed_.wait(lock, [this] { return stop_ || !jobs_.empty(); });
-        if (stop_) return;
+        if (stop_) {
+            done_ = true;
+            ended_.notify_all();
+            return;
+        }
         auto job = std::move(jobs_.front());
         jobs_.pop_front();
         lock.unlock();

@@ -13,15 +13,16 @@ class Loader {
 public:
     static Loader& instance();
     void add(std::function<void()> job);  // jobs are done one after the other and must not throw
+    void finish();  // no more jobs: waits for the one at hand, but not for ever
     ~Loader();
 
 private:
     Loader() = default;
     void run();
     std::mutex mutex_;
-    std::condition_variable changed_;
+    std::condition_variable changed_, ended_;
     std::deque<std::function<void()>> jobs_;
-    bool stop_ = false;
+    bool stop_ = false, done_ = false;
     std::thread thread_;  // started with the first job
 };
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 namespace nn {
 namespace {
@@ -72,6 +73,7 @@ void Engine::State::offer(const std::shared_ptr<Model>& model, const std::string
     if (asked > 0 && asked != session->buffer)
         tell(Event::note, "a buffer of " + std::to_string(asked) + " is not possible: using " + std::to_string(session->buffer));
     warm_up(*model, method, session->buffer);
+    std::atexit(finish_all);  // again with each model: what is registered last runs first, before libtorch ends
     if (batch) seed();  // the same every time, for models that draw random numbers too
     {
         std::lock_guard lock(mutex);
