@@ -484,8 +484,9 @@ def test_it_learns(store, tmp_path):
     began = time.perf_counter()
     config = preset("tiny", sample_rate=16000, capacity=16, latent_size=8, scale_capacity=2)
     learning = training_preset("tiny", phase_one_steps=220, phase_two_steps=20, crop_samples=4096, batch_size=8,
-                               warmup_steps=20, learning_rate=5e-3, beta_ramp_steps=200, validation_every=110, waveform_steps=40,
-                               phase_probability=0.0, stft_scales=(1024, 256, 64), band_stft_scales=(64, 32))
+                               warmup_steps=20, learning_rate=5e-3, beta_ramp_steps=200, validation_every=110,
+                               waveform_steps=40, phase_probability=0.0, stft_scales=(1024, 256, 64),
+                               band_stft_scales=(64, 32))
     result = quiet(store, tmp_path, config, learning)
     losses = [float(row["spectral"]) for row in rows(tmp_path) if row["kl"]]
     assert losses[-1] < 0.5 * losses[0]

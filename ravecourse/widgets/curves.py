@@ -110,7 +110,7 @@ class LiveCurves(CourseWidget):
         if min(values) > 0 and max(values) > 20 * min(values):
             axis.set_yscale("log")
         border = self.progress.phase_two_start if self.progress else 0
-        if steps[0] < border <= steps[-1]:
+        if self.progress and border < self.progress.end and steps[0] < border <= steps[-1]:
             axis.axvline(border, color="0.4", linestyle="--", linewidth=1)
             axis.annotate("phase two", (border, 1), xycoords=("data", "axes fraction"), xytext=(3, -3),
                           textcoords="offset points", va="top", fontsize=8, color="0.3")
