@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from ravecourse import audio as sound
-from ravecourse import checkpoint, doctor, tsfile
+from ravecourse import checkpoint, doctor, latent, tsfile
 from ravecourse.config import preset
 from ravecourse.errors import RaveCourseError
 from ravecourse.export import export_model
@@ -25,7 +25,8 @@ from ravecourse.files import replacing
 from ravecourse.model import RAVE
 
 INSTRUMENTS = ("strings", "bars", "voice")
-LATENTS = 8  # of each model: the patches are drawn with eight sliders and eight tables, and eight keep most of a sound
+LATENTS = 8  # of the models with sliders and tables: the patches are drawn with eight of each
+FINE, FIDELITY = "-fine", 0.95  # models for sound in and sound out, which need no sliders: they follow pitch better
 QUICK = "low_latency"  # the preset that answers soonest; with random weights where no checkpoint of it is there
 WRITTEN_BY = ("blocks", "model", "pqmf", "streaming", "streaming_layers", "export", "patches")  # modules
 
@@ -55,8 +56,9 @@ def external() -> Path:
 def materials(folder: Path | str) -> list[Path]:
     """Write the models and sounds that the patches use into `folder`; what is there and current stays as it is.
 
-    The models are the trained instruments, each exported with eight latents, and `low_latency.ts`. The sounds are the
-    instruments' clips as WAV files, which every Pd reads.
+    The models are the trained instruments, each exported with eight latents (`strings.ts`) and with as many as
+    `ravecourse export` would take (`strings-fine.ts`), and `low_latency.ts`. The sounds are the instruments' clips as
+    WAV files, which every Pd reads.
 
     Returns:
         the files.
@@ -69,7 +71,9 @@ def materials(folder: Path | str) -> list[Path]:
     written = []
     with _alone(folder):
         for name in (*INSTRUMENTS, QUICK):
-            written.append(_model(name, folder / f"{name}.ts"))
+            written.append(_model(name, folder / f"{name}.ts", LATENTS))
+        for name in INSTRUMENTS:
+            written.append(_model(name, folder / f"{name}{FINE}.ts", None))
         for name in INSTRUMENTS:
             clip, target = doctor.PROJECT / "data" / "clips" / f"{name}.flac", folder / f"{name}.wav"
             if not target.is_file() or target.stat().st_mtime < clip.stat().st_mtime:
@@ -80,10 +84,10 @@ def materials(folder: Path | str) -> list[Path]:
     return written
 
 
-def _model(name: str, target: Path) -> Path:
-    """Export the checkpoint called `name`, unless `target` was made from it by this version."""
+def _model(name: str, target: Path, latents: int | None) -> Path:
+    """Export the checkpoint called `name` with so many latents (None: by fidelity), unless `target` is that already."""
     source = doctor.PROJECT / "data" / "checkpoints" / f"{name}.pt"
-    made_from = _digest(source)
+    made_from = _digest(source, latents)
     with contextlib.suppress(RaveCourseError):
         if target.is_file() and tsfile.read_metadata(target).get("made_from") == made_from:
             return target
@@ -94,13 +98,14 @@ def _model(name: str, target: Path) -> Path:
             torch.manual_seed(0)
             model = RAVE(preset(QUICK)).eval()
         notes = "not trained: random weights, for measuring"
-    export_model(model, target, latent_size=LATENTS, about={"name": name, "notes": notes, "made_from": made_from})
+    latents = latents or latent.size_for(model.fidelity, FIDELITY)
+    export_model(model, target, latent_size=latents, about={"name": name, "notes": notes, "made_from": made_from})
     return target
 
 
-def _digest(source: Path) -> str:
+def _digest(source: Path, latents: int | None) -> str:
     code = [Path(__file__).parent / f"{module}.py" for module in WRITTEN_BY]
-    digest = hashlib.sha256(f"{torch.__version__} {LATENTS}".encode())
+    digest = hashlib.sha256(f"{torch.__version__} {latents}".encode())
     for path in (source, *code):
         digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()[:16]

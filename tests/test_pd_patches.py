@@ -91,7 +91,7 @@ def test_transfer_models_and_attributes(heard):
             assert (other - plain)[RATE:].abs().max() > least, message
     _, ran = heard(1, [(100, "p1-model 2"), (400, "p1-nn get noise"), (300, "p1-noise 1.5"), (600, "p1-model 0"),
                        (1000, "p1-nn get noise")], 1.4, "p1-info")
-    assert [Path(words[0]).name for words in ran.info("model")] == ["voice.ts", "strings.ts"]
+    assert [Path(words[0]).name for words in ran.info("model")] == ["voice-fine.ts", "strings-fine.ts"]
     kept = [float(words[0]) for words in ran.info("noise")]
     assert kept == pytest.approx([1.5, 1.5], abs=0.02), "a new model is told what the slider says"
 
