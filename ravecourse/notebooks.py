@@ -17,7 +17,7 @@ from ravecourse.files import write_text
 MACHINE_TAG = "about-this-machine"
 KEPT = ("text/plain", "text/markdown", "image/png")
 WIDGETS = "application/vnd.jupyter.widget"
-LARGEST_FIGURE = 400_000  # characters of base64
+LARGEST_FIGURE = 600_000  # characters of base64
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
