@@ -43,6 +43,14 @@ def program() -> str:
     raise RaveCourseError("There is no Pure Data here. Install it: `make pd-install` does, or says how.")
 
 
+def symbol(path: Path | str) -> str:
+    """A path as a patch spells it: one word, whatever it holds.
+
+    Source: this course. Notebook: 08.
+    """
+    return re.sub(r"([ ,;$\\])", r"\\\1", str(path))
+
+
 @dataclass
 class Patch:
     """A patch that plays a sound through one nn~ and records each of its outlets.

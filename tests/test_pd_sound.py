@@ -103,6 +103,15 @@ def test_buffers_that_are_not_possible_become_the_next_that_is(tmp_path, externa
         assert ran.status == 0 and not ran.errors
 
 
+@pytest.mark.parametrize("name", ["with a space", "a, comma", "semi;colon", "cost $1", "two  spaces"])
+def test_a_model_in_a_folder_of_any_name(name, tmp_path, externals):
+    folder = tmp_path / name
+    folder.mkdir()
+    save(Analyse(1), folder / "a.ts")
+    ran = play(Patch(f"{puredata.symbol(folder / 'a.ts')} forward 256"), noise(1, 2000), tmp_path, externals)
+    assert ran.status == 0 and not ran.errors and ran.audio.abs().max() > 0, ran.console
+
+
 def test_a_run_is_the_same_every_time(tmp_path, externals):
     save(Echo(), tmp_path / "echo.ts")
     patch = Patch("echo.ts forward 256", messages=[(100, "bufsize 512"), (200, "load echo.ts"), (300, "bufsize 0")])
