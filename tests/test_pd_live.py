@@ -60,13 +60,13 @@ def test_the_patches_models_are_made_once_and_again_when_something_changed(proje
         save(Echo(latent_size), target)
 
     monkeypatch.setattr(patches, "export_model", export)
-    monkeypatch.setattr(tsfile, "read_metadata", lambda path: {"made_from": path.stem} if path.is_file() else {})
-    monkeypatch.setattr(patches, "_digest", lambda source: source.stem)
-    names = [*patches.INSTRUMENTS, patches.QUICK]
+    monkeypatch.setattr(tsfile, "read_metadata", lambda path: {"made_from": path.stem.removesuffix(patches.FINE)} if path.is_file() else {})
+    monkeypatch.setattr(patches, "_digest", lambda source, latents: source.stem)
+    names = [*patches.INSTRUMENTS, patches.QUICK, *(name + patches.FINE for name in patches.INSTRUMENTS)]
     files = patches.materials(tmp_path)
     assert made == names and all(path.is_file() for path in files) and len(files) == len(names) + 3
     assert patches.materials(tmp_path) == files and made == names, "current"
-    monkeypatch.setattr(patches, "_digest", lambda source: source.stem + "!")
+    monkeypatch.setattr(patches, "_digest", lambda source, latents: source.stem + "!")
     patches.materials(tmp_path)
     assert made == names + names
 
@@ -74,8 +74,8 @@ def test_the_patches_models_are_made_once_and_again_when_something_changed(proje
 def test_what_a_model_was_made_from_is_known(tmp_path):
     (tmp_path / "a.pt").write_bytes(b"1")
     (tmp_path / "b.pt").write_bytes(b"2")
-    digests = {patches._digest(tmp_path / f"{name}.pt") for name in "abc"}
-    assert len(digests) == 3 and patches._digest(tmp_path / "a.pt") in digests
+    digests = {patches._digest(tmp_path / f"{name}.pt", latents) for name in "abc" for latents in (8, None)}
+    assert len(digests) == 6 and patches._digest(tmp_path / "a.pt", 8) in digests
 
 
 def test_without_pd_the_reason_is_told(monkeypatch):

@@ -299,8 +299,13 @@ void Engine::print() {
     soon([](State& state) {
         const auto session = state.latest();
         if (!session) return state.tell(Event::error, no_model);
+        std::string path;
+        {
+            std::lock_guard lock(state.mutex);
+            path = state.path;
+        }
         const ModelInfo& info = session->model->info();
-        state.tell(Event::note, state.path + (info.sample_rate > 0 ? ", made at " + number(info.sample_rate) + " Hz" : ""));
+        state.tell(Event::note, path + (info.sample_rate > 0 ? ", made at " + number(info.sample_rate) + " Hz" : ""));
         for (const auto& m : info.methods) {
             state.tell(Event::note, "  method " + m.name + ": " + std::to_string(m.in_channels) + " in (ratio " +
                                         std::to_string(m.in_ratio) + "), " + std::to_string(m.out_channels) + " out (ratio " +

@@ -106,9 +106,15 @@ void Engine::State::load(const std::string& file) {
 // What a person should know about a model in this object.
 void Engine::State::check(const Session& session) {
     const Method& m = session.method;
-    if (m.in_channels != ins || m.out_channels != outs)
+    int has_ins, has_outs;
+    {
+        std::lock_guard lock(mutex);
+        has_ins = ins;
+        has_outs = outs;
+    }
+    if (m.in_channels != has_ins || m.out_channels != has_outs)
         tell(Event::note, "'" + m.name + "' takes " + std::to_string(m.in_channels) + " and gives " + std::to_string(m.out_channels) +
-                              " signals, this object has " + std::to_string(ins) + " and " + std::to_string(outs) +
+                              " signals, this object has " + std::to_string(has_ins) + " and " + std::to_string(has_outs) +
                               ": the others are silent. Make the object anew to get them");
     const double made = session.model->info().sample_rate, plays = meters.sample_rate.load();
     if (made > 0 && std::abs(made - plays) > 0.5)
