@@ -60,7 +60,8 @@ def test_the_patches_models_are_made_once_and_again_when_something_changed(proje
         save(Echo(latent_size), target)
 
     monkeypatch.setattr(patches, "export_model", export)
-    monkeypatch.setattr(tsfile, "read_metadata", lambda path: {"made_from": path.stem.removesuffix(patches.FINE)} if path.is_file() else {})
+    monkeypatch.setattr(tsfile, "read_metadata", lambda path: {"made_from": path.stem.removesuffix(patches.FINE)}
+                        if path.is_file() else {})
     monkeypatch.setattr(patches, "_digest", lambda source, latents: source.stem)
     names = [*patches.INSTRUMENTS, patches.QUICK, *(name + patches.FINE for name in patches.INSTRUMENTS)]
     files = patches.materials(tmp_path)
