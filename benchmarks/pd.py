@@ -18,7 +18,7 @@ import torch
 
 from ravecourse import patches
 from ravecourse.pdlive import Live, live, processor
-from ravecourse.puredata import RATE, Patch, play
+from ravecourse.puredata import RATE, Patch, play, symbol
 from ravecourse.realtime import smallest_safe_buffer
 from ravecourse.tsfile import load
 
@@ -31,7 +31,7 @@ def processor_time(model: Path, buffer: int, folder: Path, nn: Path, seconds: fl
     spent = []
     for length in (2.0, 2.0 + seconds):
         before = processor()
-        ran = play(Patch(f"{model} forward {buffer}"), noise(length), folder, nn, seconds=300)
+        ran = play(Patch(f"{symbol(model)} forward {buffer}"), noise(length), folder, nn, seconds=300)
         spent.append(processor() - before)
         if ran.audio is None or ran.errors:
             raise RuntimeError(f"Pd did not play {model}: {ran.console[-300:]}")
@@ -51,7 +51,7 @@ def failed(run: Live) -> bool:
 def row(name: str, model: Path, buffer: int, folder: Path, nn: Path, options: argparse.Namespace) -> bool:
     """Measure and print one line of the table; whether nothing came late, on the quiet and on the busy machine."""
     spent = processor_time(model, buffer, folder, nn, options.seconds)
-    runs = [live(f"{model} forward", noise(options.seconds), folder, nn, buffer=buffer, programs=programs,
+    runs = [live(f"{symbol(model)} forward", noise(options.seconds), folder, nn, buffer=buffer, programs=programs,
                  ask=name == "course") for programs in (0, options.programs)]
     cells = []
     for run in runs:

@@ -15,6 +15,8 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ravecourse.files import replacing
+
 ROOT = Path(__file__).resolve().parent.parent
 TOP = "ravecourse"
 LEFT_OUT = ("notebooks/solutions/", "tests/wrong_answers/", "tests/test_checks.py", "tests/test_handout.py",
@@ -51,16 +53,14 @@ def chosen(names: Sequence[str]) -> list[str]:
 def write(root: Path, target: Path) -> list[str]:
     """Write the zip; what is in it."""
     names = chosen(tracked(root))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(target.name + ".part")
-    with zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with replacing(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED,
+                                                         compresslevel=9) as archive:
         for name in names:
             entry = zipfile.ZipInfo(f"{TOP}/{name}", DATE)
             mode = 0o755 if os.access(root / name, os.X_OK) else 0o644
             entry.create_system, entry.external_attr = 3, (0o100000 | mode) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, _content(root, name))
-    new.replace(target)
     return names
 
 

@@ -17,13 +17,14 @@ import soundfile
 import soxr
 from nbclient import NotebookClient
 
+from ravecourse.files import replacing
+from ravecourse.notebooks import MACHINE_TAG, WIDGETS
+
 ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = 900
 PLAYER = re.compile(r'<audio.*?src="data:audio/[^;"]*;base64,([^"]+)".*?</audio>', re.S)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
-WIDGET = "application/vnd.jupyter.widget"
 PICTURES = (".svg", ".png", ".jpg")
-MACHINE_TAG = "about-this-machine"  # such output would tell about the machine that made the book
 RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # in Hz, of MP3
 COMPRESSION = 0.4  # of 0 to 1; about 60 kbit/s for one channel of 48 kHz
 
@@ -62,12 +63,10 @@ def run(path: Path, cache: Path, root: Path = ROOT) -> nbformat.NotebookNode:
     began = time.monotonic()
     client.execute(env=settings)
     print(f"run in {time.monotonic() - began:.0f} s, ", end="", file=sys.stderr)
-    cache.mkdir(parents=True, exist_ok=True)
     for older in cache.glob(f"{path.stem}-*.ipynb"):
         older.unlink()
-    new = kept.with_suffix(".new")
-    nbformat.write(notebook, new)
-    new.replace(kept)
+    with replacing(kept) as temporary:
+        nbformat.write(notebook, temporary)
     return notebook
 
 
@@ -103,7 +102,7 @@ def with_small_sounds(notebook: nbformat.NotebookNode, folder: Path, link: str) 
             data = output.get("data", {})
             if "text/html" in data:
                 data["text/html"] = PLAYER.sub(player, "".join(data["text/html"]))
-            for kind in [kind for kind in data if kind.startswith(WIDGET)]:
+            for kind in [kind for kind in data if kind.startswith(WIDGETS)]:
                 del data[kind]
     notebook.metadata.pop("widgets", None)
     return count
@@ -112,7 +111,7 @@ def with_small_sounds(notebook: nbformat.NotebookNode, folder: Path, link: str) 
 def _moves(output: dict[str, Any]) -> bool:
     """Whether an output is nothing without a kernel: a widget, or a progress bar, that brings no picture along."""
     data = output.get("data", {})
-    return any(kind.startswith(WIDGET) for kind in data) and not any(kind.startswith("image/") for kind in data)
+    return any(kind.startswith(WIDGETS) for kind in data) and not any(kind.startswith("image/") for kind in data)
 
 
 def within(text: str, place: Path, inside: set[Path], root: Path) -> str:

@@ -25,6 +25,7 @@ from ravecourse.demo_report import Distances, Facts, write
 from ravecourse.errors import RaveCourseError
 from ravecourse.export import export
 from ravecourse.journal import LOSSES_NAME, clock
+from ravecourse.judging import through
 from ravecourse.losses import SpectralDistance, log_mel_distance
 from ravecourse.model import RAVE
 from ravecourse.realtime import MARGIN, measure, measure_buffers, render_file, threads
@@ -119,11 +120,12 @@ def run(data: Path | None, out: Path, training_minutes: float = 5.0, render_minu
     _say(4, f"Training {model_config.preset!r}, about {clock(plan.seconds)} min")
     with threads(plan.threads):
         result = train(store, out / "run", model_config, config, device="cpu", resume=False, tensorboard=False)
-    print(result.message)
     if not result.finished:
-        print(f"To play what it has learned so far: ravecourse export {out / 'run'} {out / 'model.ts'}\n"
+        print(f"Interrupted after {result.step} steps and saved.\n"
+              f"To play what it has learned so far: ravecourse export {out / 'run'} {out / 'model.ts'}\n"
               "To start over, type the same command again.")
         return 130
+    print(result.message)
 
     _say(5, "Export, and a recording that it has never heard, block by block")
     facts = _play(store, held_out, out, report, result.seconds, plan.threads, data)
@@ -224,9 +226,9 @@ def _play(store: Store, held_out: Tensor, out: Path, report: Report, seconds: fl
     safe = buffers[-1].buffer if buffers[-1].safe(MARGIN) else None
     sounds = {
         "silence": torch.zeros_like(held_out),
-        "untrained": _through(RAVE(checkpoint.model_config).eval(), held_out),
-        "after phase one": _through(load_model(out / "run" / PHASE_ONE_NAME), held_out),
-        "after phase two": _through(load_model(out / "run"), held_out),
+        "untrained": through(RAVE(checkpoint.model_config).eval(), held_out),
+        "after phase one": through(load_model(out / "run" / PHASE_ONE_NAME), held_out),
+        "after phase two": through(load_model(out / "run"), held_out),
         "model.ts, block by block": output,
     }
     distances = {name: distances_of(held_out, sound, store.sample_rate) for name, sound in sounds.items()}
@@ -237,13 +239,6 @@ def _play(store: Store, held_out: Tensor, out: Path, report: Report, seconds: fl
         report=report, checkpoint=checkpoint, training_seconds=seconds, total_seconds=0.0, metadata=loaded.metadata,
         held_out_seconds=held_out.shape[1] / store.sample_rate, distances=distances, levels=levels, speed=speed,
         safe_buffer=safe, play_buffer=PLAY_BUFFER, threads=count)
-
-
-@torch.no_grad()
-def _through(model: RAVE, sound: Tensor) -> Tensor:
-    """`[C, T]` through the offline model, with its noise, from a fixed seed."""
-    padded = torch.nn.functional.pad(sound, (0, -sound.shape[1] % model.hop_length))
-    return model(padded[None], generator=torch.Generator().manual_seed(0))[0, :, :sound.shape[1]]
 
 
 def distances_of(wanted: Tensor, got: Tensor, sample_rate: int) -> Distances:

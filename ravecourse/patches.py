@@ -23,8 +23,8 @@ from ravecourse.errors import RaveCourseError
 from ravecourse.export import export_model
 from ravecourse.files import replacing
 from ravecourse.model import RAVE
+from ravecourse.synth import INSTRUMENTS
 
-INSTRUMENTS = ("strings", "bars", "voice")
 LATENTS = 8  # of the models with sliders and tables: the patches are drawn with eight of each
 FINE, FIDELITY = "-fine", 0.95  # models for sound in and sound out, which need no sliders: they follow pitch better
 QUICK = "low_latency"  # the preset that answers soonest; with random weights where no checkpoint of it is there

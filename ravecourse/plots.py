@@ -106,17 +106,30 @@ def losses(path: Path | str, columns: Sequence[str] | None = None) -> Figure:
                   marker="" if dense else "o", markersize=3)
         if dense:
             axis.plot(steps, _smooth(values), color=colour, linewidth=1.8)
-        if border is not None and steps[0] < border <= steps[-1]:
-            axis.axvline(border, color="0.4", linestyle="--", linewidth=1)
-            axis.annotate("phase two", (border, 1), xycoords=("data", "axes fraction"), xytext=(3, -3),
-                          textcoords="offset points", va="top", fontsize=8, color="0.3")
-        if min(values) > 0 and max(values) > 20 * min(values):
-            axis.set_yscale("log")
-        axis.set_title(name.replace("_", " "), loc="left")
-        axis.set(xlabel="step", ylabel=_unit(name))
+        finish_losses(axis, name, series[name], border)
     for axis in axes[len(names):]:
         axis.set_visible(False)
     return figure
+
+
+def finish_losses(axis: Axes, name: str, points: Sequence[tuple[float, float]],
+                  phase_two_start: float | None = None) -> None:
+    """Title, units and scale for an axis on which the curve of a quantity was drawn, and a line where phase two begins.
+
+    Args:
+        points: (step, value) pairs of the curve, one or more.
+    Source: this course. Notebook: 04.
+    """
+    steps, values = zip(*points, strict=True)
+    if phase_two_start is not None and steps[0] < phase_two_start <= steps[-1]:
+        axis.axvline(phase_two_start, color="0.4", linestyle="--", linewidth=1)
+        axis.annotate("phase two", (phase_two_start, 1), xycoords=("data", "axes fraction"), xytext=(3, -3),
+                      textcoords="offset points", va="top", fontsize=8, color="0.3")
+    if min(values) > 0 and max(values) > 20 * min(values):
+        axis.set_yscale("log")
+    axis.set_title(name.replace("_", " "), loc="left", fontsize=10)
+    axis.set(xlabel="step", ylabel=_unit(name))
+    axis.spines[["top", "right"]].set_visible(False)
 
 
 def save(figure: Figure, path: Path | str) -> None:

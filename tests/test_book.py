@@ -74,7 +74,7 @@ def test_sounds_become_small_files_of_the_same_sound(tmp_path: Path) -> None:
 
 
 def test_of_what_moves_only_its_picture_is_kept(tmp_path: Path) -> None:
-    view = {f"{pages.WIDGET}-view+json": {"model_id": "a"}, "text/plain": "FloatSlider()"}
+    view = {f"{pages.WIDGETS}-view+json": {"model_id": "a"}, "text/plain": "FloatSlider()"}
     shown = [{"output_type": "display_data", "metadata": {}, "data": {**view, **more}}
              for more in ({}, {"image/png": "AAAA"}, {"text/html": "<b>50 %</b>"})]
     notebook = chapter(*shown)

@@ -19,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ravecourse.errors import RaveCourseError
 from ravecourse.listening import LISTENING_LUFS, listen
 from ravecourse.loudness import decibels, loudness_lufs
 
@@ -183,7 +184,12 @@ def hear_while_busy(control: ipywidgets.Widget) -> None:
 def whole_hops(audio: Tensor, hop: int) -> Tensor:
     """Audio `[C, T]`, or `[T]`, as float32 `[C, T]`, cut to a multiple of the hop.
 
+    Raises:
+        RaveCourseError: it is shorter than one.
     Source: this course. Notebook: 05.
     """
     channels = audio.detach().cpu().float().reshape(-1, audio.shape[-1])
+    if channels.shape[1] < hop:
+        raise RaveCourseError(f"The recording has {channels.shape[1]} samples; {hop} or more are needed. Take a longer "
+                              "one.")
     return channels[:, :channels.shape[1] // hop * hop]

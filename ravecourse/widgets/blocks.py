@@ -17,7 +17,7 @@ from ravecourse.plots import COLOURS
 from ravecourse.realtime import threads
 from ravecourse.streaming import StreamingRAVE
 from ravecourse.streaming_layers import Delay
-from ravecourse.widgets.base import ROW, CourseWidget, button, picture, player, png, whole_hops, words
+from ravecourse.widgets.base import PEAK, ROW, CourseWidget, button, picture, player, png, whole_hops, words
 
 AROUND = 2  # blocks that are shown before and after the one at hand
 LONGEST = 400  # blocks
@@ -42,11 +42,12 @@ class BlockViewer(CourseWidget):
 
     def __init__(self, model: RAVE, recording: Tensor, *, hops: int = 4, seconds: float = 2.0, caches: int = 5) -> None:
         self.sample_rate, self.block_samples = model.sample_rate, hops * model.hop_length
-        self.input = whole_hops(recording[..., :round(seconds * model.sample_rate)], self.block_samples)  # [C, T]
-        self.count = self.input.shape[1] // self.block_samples
+        recording = recording[..., :round(seconds * model.sample_rate)]
+        self.count = recording.shape[-1] // self.block_samples
         if not 2 <= self.count <= LONGEST:
             raise RaveCourseError(f"That is {self.count} blocks of {self.block_samples} samples; 2 to {LONGEST} can be "
                                   "shown. Change hops or seconds.")
+        self.input = whole_hops(recording, self.block_samples)  # [C, T]
         self._compute(copy.deepcopy(model).cpu().eval(), caches)
         self.slider = ipywidgets.IntSlider(
             value=self.count // 2, min=0, max=self.count - 1, description="block", continuous_update=False,
@@ -85,7 +86,7 @@ class BlockViewer(CourseWidget):
         before = torch.full_like(self.offline[:, :self.delay_samples], torch.nan)  # nothing was heard yet
         self.expected = torch.cat([before, self.offline], 1)[:, :self.offline.shape[1]]
         peak = max(float(sound.abs().max()) for sound in (self.offline, self.alone, self.cached))
-        self._gain = min(1.0, 0.988 / peak) if peak else 1.0
+        self._gain = min(1.0, PEAK / peak) if peak else 1.0
 
     @property
     def block(self) -> int:

@@ -12,11 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ravecourse.journal import Progress, clock
-from ravecourse.plots import COLOURS
+from ravecourse.plots import COLOURS, finish_losses
 from ravecourse.widgets.base import ROW, CourseWidget, button, hear_while_busy, live, picture, png, words
 
 COLUMNS = ("spectral", "spectral_bands", "kl", "adversarial", "feature_matching", "critics")
-UNITS = {"kl": "nats"}
 POINTS = 500  # of a curve, at most
 SHARE = 0.1  # of the time goes into drawing, at most
 
@@ -92,28 +91,19 @@ class LiveCurves(CourseWidget):
             axes[0].text(0, 0.5, "no loss yet")
         for axis, name, colour in zip(axes, names, COLOURS * len(axes), strict=False):
             self._draw(axis, name, colour)
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.set_title(name.replace("_", " "), loc="left", fontsize=10)
-            axis.set(xlabel="step", ylabel=UNITS.get(name, "loss"))
         return figure
 
     def _draw(self, axis: Axes, name: str, colour: str) -> None:
-        points = self._curves[name]
-        stride = -(-len(points) // POINTS)
-        steps, values = zip(*[*points[:-1:stride], points[-1]], strict=True)
-        axis.plot(steps, values, color=colour, linewidth=1.2, label="training")
+        stride = -(-len(self._curves[name]) // POINTS)
+        points = [*self._curves[name][:-1:stride], self._curves[name][-1]]
+        axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.2, label="training")
         held_out = self._curves.get(f"validation_{name}")
         if held_out:
             axis.plot(*zip(*held_out, strict=True), color="0.2", marker="o", markersize=4, linewidth=1,
                       label="held-out sound")
             axis.legend(frameon=False, fontsize=8)
-        if min(values) > 0 and max(values) > 20 * min(values):
-            axis.set_yscale("log")
-        border = self.progress.phase_two_start if self.progress else 0
-        if self.progress and border < self.progress.end and steps[0] < border <= steps[-1]:
-            axis.axvline(border, color="0.4", linestyle="--", linewidth=1)
-            axis.annotate("phase two", (border, 1), xycoords=("data", "axes fraction"), xytext=(3, -3),
-                          textcoords="offset points", va="top", fontsize=8, color="0.3")
+        has_two = self.progress is not None and self.progress.phase_two_start < self.progress.end
+        finish_losses(axis, name, points, self.progress.phase_two_start if has_two else None)
 
     def _start(self, now: float, step: int) -> None:
         """A training begins or goes on: forget an earlier stop, and show the widget if it is not shown."""

@@ -10,7 +10,6 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ravecourse.errors import RaveCourseError
 from ravecourse.loudness import rms_db
 from ravecourse.model import RAVE
 from ravecourse.plots import spectrograms
@@ -61,9 +60,6 @@ class LatentExplorer(CourseWidget):
         if recording is not None:
             self.recording = whole_hops(recording, model.hop_length)[
                 :, :max(1, round(seconds * model.sample_rate / model.hop_length)) * model.hop_length]
-            if not self.recording.shape[1]:
-                raise RaveCourseError(f"The recording has {recording.shape[-1]} samples; a latent frame is "
-                                      f"{model.hop_length}. Take a longer one.")
             with torch.no_grad(), threads(1):
                 self.bases = {RECORDING: self.model.encode(self.recording[None])[0], **self.bases}
         self._gains = {name: listening_gain(self._decode(base), self.sample_rate) for name, base in self.bases.items()}

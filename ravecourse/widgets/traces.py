@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from torch import Tensor
 
-from ravecourse.errors import RaveCourseError
 from ravecourse.model import RAVE
 from ravecourse.plots import COLOURS, spectrogram_on
 from ravecourse.realtime import threads
@@ -55,9 +54,6 @@ class TraceScrubber(CourseWidget):
         self.sample_rate, self.loop_seconds = model.sample_rate, loop_seconds
         self.hop_length = model.hop_length
         self.recording = whole_hops(recording[..., :round(seconds * model.sample_rate)], model.hop_length)  # [C, T]
-        if not self.recording.shape[1]:
-            raise RaveCourseError(f"The recording has {recording.shape[-1]} samples; a latent frame is "
-                                  f"{model.hop_length}. Take a longer one.")
         with torch.no_grad(), threads(1):
             mean = copy.deepcopy(model).cpu().eval().encode(self.recording[None])[0][0]  # [D, F]
         centred = model.latent_pca.cpu() @ (mean - model.latent_mean.cpu()[:, None])
