@@ -67,8 +67,8 @@ def serve(project: Path, folder: Path, notebooks: list[Path]) -> Iterator[str]:
     homes = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
              "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython"}
     environment = {**os.environ, **{name: str(folder / place) for name, place in homes.items()},
-                   "PYTHONPATH": str(project), "MPLBACKEND": "", "JUPYTER_TOKEN": "only-for-this-test"}
-    environment.pop("MPLBACKEND")
+                   "PYTHONPATH": str(project), "JUPYTER_TOKEN": "only-for-this-test"}
+    environment.pop("MPLBACKEND", None)  # the notebooks choose their own
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
                "--ServerApp.port=0", f"--ServerApp.root_dir={work}"]
     with (folder / "server.log").open("w") as log:
