@@ -74,6 +74,7 @@ def build_parser() -> Parser:
     p.add_argument("--crop", type=int, metavar="SAMPLES", help="length of a crop (default: the preset's)")
     p.add_argument("--seed", type=int, help="(default: 0)")
     p.add_argument("--device", help="cpu, cuda or mps (default: the best that is here)")
+    p.add_argument("--compile", action="store_true", help="try torch.compile, and use it where steps get faster by it")
     p.add_argument("--phase-two-now", action="store_true", help="end phase one here and go on with phase two")
     p.add_argument("--fresh", action="store_true", help="start anew where the folder already holds a training")
 

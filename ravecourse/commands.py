@@ -71,7 +71,8 @@ def train(arguments: Namespace) -> int:
     else:
         training_config = training_preset(arguments.preset or "tiny", **given)
     result = training.train(store, arguments.out, model_config, training_config, device=arguments.device or "auto",
-                            resume=not arguments.fresh, phase_two_now=arguments.phase_two_now)
+                            resume=not arguments.fresh, phase_two_now=arguments.phase_two_now,
+                            compile=arguments.compile)
     print(result.message)
     if result.validation:
         print(f"Distance on held-out sound (log-mel, 1 is 20 dB a band): {result.validation['log_mel']:.3f}")

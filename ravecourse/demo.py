@@ -6,7 +6,6 @@ Notebook: 00.
 """
 
 import argparse
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from ravecourse.journal import LOSSES_NAME, clock
 from ravecourse.judging import through
 from ravecourse.losses import SpectralDistance, log_mel_distance
 from ravecourse.model import RAVE
+from ravecourse.plan import choose_threads
 from ravecourse.realtime import MARGIN, measure, measure_buffers, render_file, threads
 from ravecourse.steps import Learner
 from ravecourse.synth import INSTRUMENTS, render_folder
@@ -146,9 +146,6 @@ def run(data: Path | None, out: Path, training_minutes: float = 5.0, render_minu
 def choose_steps(store: Store, model_config: ModelConfig, seconds: float) -> Plan:
     """Take a few steps of each phase on a model that is thrown away, and see how many fit the time.
 
-    One thread is chosen where more are not clearly faster: on a busy machine they wait for each other, and take many
-    times longer.
-
     Source: this course. Notebook: 00.
     """
     config = training_preset("tiny")
@@ -156,25 +153,18 @@ def choose_steps(store: Store, model_config: ModelConfig, seconds: float) -> Pla
     batch = Crops(store, "train", config.crop_samples, config.batch_size, config.seed).batch(0).audio
     every = config.discriminator_every
 
-    def pace(rounds: int, give_up: float = math.inf) -> float:
+    def pace(rounds: int) -> float:
         """Seconds of a step, averaged over its kinds; the first round, which is slower, is left out."""
         times = []
         for step in range((rounds + 1) * every):
             start = time.perf_counter()
             learner.step(batch, step, 0 if learner.phase == 2 else 1 << 30)
             times.append(time.perf_counter() - start)
-            if times[-1] > give_up and step >= every:
-                return math.inf
         return sum(times[every:]) / len(times[every:])
 
-    counts = sorted({1, torch.get_num_threads()})
-    tried = {}
-    for count in counts:
-        with threads(count):
-            tried[count] = pace(4, give_up=4 * tried.get(1, math.inf))
-    count = counts[-1] if tried[counts[-1]] < 0.85 * tried[1] else 1
+    count, _ = choose_threads(learner, batch)
     with threads(count):
-        one = tried[count]
+        one = pace(4)
         learner.enter_phase_two()
         two = pace(5)
     left = seconds * (1 - OVERHEAD)

@@ -7,12 +7,17 @@ import dataclasses
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ravecourse.augment import Augment
 from ravecourse.checkpoint import Checkpoint
 from ravecourse.config import ModelConfig, TrainingConfig
 from ravecourse.errors import RaveCourseError
+from ravecourse.realtime import threads
+from ravecourse.steps import Learner
 from ravecourse.store import Store
+
+WORTH = 0.85  # several threads are taken where a step takes this share of its time on one, or less
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -90,3 +95,25 @@ def check_fit(store: Store, model_config: ModelConfig, config: TrainingConfig) -
         nearest = max(1, round(config.crop_samples / model_config.hop_length)) * model_config.hop_length
         raise RaveCourseError(f"crop_samples is {config.crop_samples}; the model needs a multiple of "
                               f"{model_config.hop_length}, such as {nearest}.")
+
+
+def choose_threads(learner: Learner, audio: Tensor) -> tuple[int, tuple[float, float]]:
+    """Try a step of each phase on one thread and on all, and take one where more are not clearly faster.
+
+    Where other programs use the processor, threads wait for each other, and a short step then takes many times longer.
+
+    Args:
+        audio: a batch `[B, C, T]` of the size that training will use.
+    Returns:
+        the number of threads, and the seconds of a step in phase one and in phase two.
+    Source: this course. Notebook: 04.
+    """
+    everything = torch.get_num_threads()
+    pace = learner.rehearse(audio)
+    if everything == 1 or learner.device.type != "cpu":
+        return everything, pace
+    with threads(1):
+        alone = learner.rehearse(audio)
+    if sum(pace) > WORTH * sum(alone):
+        pace = learner.rehearse(audio)  # again, since the first time is longer for whoever comes first
+    return (everything, pace) if sum(pace) < WORTH * sum(alone) else (1, alone)

@@ -5,11 +5,8 @@ What a step computes is in `steps`; what is told meanwhile, in `journal`.
 Notebook: 04, 06.
 """
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +16,15 @@ from torch import Tensor
 
 from ravecourse import checkpoint, latent, plan
 from ravecourse.checkpoint import Checkpoint
+from ravecourse.compiling import compile_if_faster
 from ravecourse.config import ModelConfig, TrainingConfig
 from ravecourse.crops import Crops
 from ravecourse.errors import RaveCourseError
 from ravecourse.journal import LOG_EVERY, Journal, NotFinite, Progress, flat_steps
 from ravecourse.losses import beta_at
+from ravecourse.realtime import threads
 from ravecourse.steps import Learner, learning_rate
+from ravecourse.stopping import asked_to_stop
 from ravecourse.store import Store
 
 PHASE_ONE_NAME = "phase_one.pt"  # the checkpoint from which phase two began
@@ -69,6 +69,7 @@ def train(
     device: str = "auto",
     resume: bool = True,
     phase_two_now: bool = False,
+    compile: bool = False,
     progress: bool = True,
     tensorboard: bool = True,
     on_step: Callable[[Progress], bool | None] | None = None,
@@ -77,7 +78,7 @@ def train(
 
     Ctrl-C (or SIGTERM) ends the step at hand, saves and returns; a second Ctrl-C stops at once. Going on from a
     checkpoint gives the same weights as never having stopped, on a CPU to the bit: crops and noise are functions of
-    the seed and the step.
+    the seed and the step. How many threads compute is tried at the start and kept, as far as the machine has them.
 
     Args:
         dataset: what `prepare` wrote.
@@ -86,6 +87,7 @@ def train(
         device: "auto" (CUDA, else MPS, else CPU) or a name that torch knows.
         resume: go on from the run folder's checkpoint if there is one; False begins anew and replaces it.
         phase_two_now: end phase one here and begin phase two.
+        compile: try `torch.compile`, and use it where it makes steps faster; the weights are then the same to rounding.
         progress: show a bar and messages.
         tensorboard: write for TensorBoard.
         on_step: called after each step; training saves and ends when it returns False.
@@ -108,7 +110,10 @@ def train(
         learner.model.load_state_dict(found.model)
     phase_two_start = plan.phase_two_start(found, config, phase_two_now)
     end = phase_two_start + config.phase_two_steps
-    pace = _rehearse(learner, crops.batch(0).audio, config) if step < end else (0.0, 0.0)
+    count, pace = torch.get_num_threads(), (0.0, 0.0)
+    known = min(found.notes.get("threads", 0), count) if found else 0
+    if step < end:
+        count, pace = _rehearse(learner, crops.batch(0).audio, config, known)
     if found:
         _restore(learner, found)
 
@@ -120,12 +125,15 @@ def train(
         if not learner.is_finite():
             raise NotFinite(step, "a weight")
         checkpoint.save(run_folder / name, _snapshot(learner, model_config, config, step, phase_two_start, {
-            "validations": history, "seconds": journal.seconds, "dataset": store.path.name,
+            "validations": history, "seconds": journal.seconds, "threads": count, "dataset": store.path.name,
             "recordings": sorted({entry.name for entry in store.train})}))
 
     saved, warned, stop = step, False, ""
     try:
-        with _asked_to_stop() as asked, ThreadPoolExecutor(1) as reader:
+        with threads(count), asked_to_stop() as asked, ThreadPoolExecutor(1) as reader:
+            if compile and step < end:
+                journal.say(compile_if_faster(learner, crops.batch(0).audio))
+                journal.restart_clock()
             upcoming = reader.submit(crops.batch, step)
             while step < end and not stop:
                 if learner.phase == 1 and step >= phase_two_start:
@@ -161,10 +169,10 @@ def train(
                 if on_step is not None and on_step(journal.progress(step, learner.phase)) is False:
                     stop = "Stopped"
                 stop = stop or asked()
-        if step >= end or step > saved:
-            if learner.phase == 1:
-                _measure_latent(learner, store, config, LATENT_SECONDS)
-            save()
+            if step >= end or step > saved:
+                if learner.phase == 1:
+                    _measure_latent(learner, store, config, LATENT_SECONDS)
+                save()
     except NotFinite as error:
         raise RaveCourseError(_not_finite(error, crops, saved, run_folder, learner)) from error
     finally:
@@ -177,10 +185,17 @@ def train(
     return Result(run_folder, step, learner.phase, step >= end, message, last, journal.seconds)
 
 
-def _rehearse(learner: Learner, audio: Tensor, config: TrainingConfig) -> tuple[float, float]:
-    """One step of each phase on a copy, so that a lack of memory is known before hours of phase one."""
+def _rehearse(learner: Learner, audio: Tensor, config: TrainingConfig, known: int) -> tuple[int, tuple[float, float]]:
+    """How many threads, and the pace; its steps of each phase tell a lack of memory before hours of phase one.
+
+    Args:
+        known: the number with which this training began, since others add up in another order; 0 if there is none.
+    """
     try:
-        return learner.rehearse(audio)
+        if known:
+            with threads(known):
+                return known, learner.rehearse(audio)
+        return plan.choose_threads(learner, audio)
     except (RuntimeError, MemoryError) as error:
         text = str(error).lower()
         if not isinstance(error, MemoryError) and not any(
@@ -224,7 +239,8 @@ def _measure_latent(learner: Learner, store: Store, config: TrainingConfig, seco
     """Encode training sound as it is (no augmentation) and write what was found into the model's buffers."""
     crops = Crops(store, "train", config.crop_samples, config.batch_size, LATENT_SEED + config.seed)
     count = min(_batches(config, store.sample_rate, seconds), 2 * len(crops))
-    statistics = latent.measure(learner.model, (crops.batch(i).audio for i in range(count)))
+    with torch.compiler.set_stance("force_eager"):  # what is compiled is compiled for the steps
+        statistics = latent.measure(learner.model, (crops.batch(i).audio for i in range(count)))
     if statistics.frames > 1:
         latent.store(learner.model, statistics)
     return statistics
@@ -279,26 +295,3 @@ def _not_finite(error: NotFinite, crops: Crops, saved: int, run_folder: Path, le
                   f"({learner.optimiser.param_groups[0]['lr']:g} at this step) or look at these recordings.")
     kept = f"The checkpoint of step {saved} in {run_folder} is intact." if saved else "Nothing was saved yet."
     return f"{error.name} was not a number at step {error.step}, in phase {learner.phase}. {where} {kept}"
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], str]]:
-    """Within the block Ctrl-C and SIGTERM are noted, to be asked for after a step; a second one acts as usual."""
-    note: list[str] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: ""
-        return
-
-    def handler(number: int, frame: Any) -> None:
-        note.append("Interrupted")
-        for kind, former in before.items():
-            signal.signal(kind, former)
-
-    before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
-    for kind in before:
-        signal.signal(kind, handler)
-    try:
-        yield lambda: note[0] if note else ""
-    finally:
-        for kind, former in before.items():
-            signal.signal(kind, former)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from torch._dynamo.utils import counters
 
 from ravecourse import checkpoint, plan, training
 from ravecourse.config import ModelConfig, preset, training_preset
@@ -120,6 +121,43 @@ def test_resume_is_exact_to_the_bit(store, tmp_path, uninterrupted, name, stops)
         assert result.interrupted and result.step == stop and "same command" in result.message
     assert quiet(store, tmp_path).finished  # configurations come from the checkpoint
     assert_same(states(tmp_path), states(uninterrupted[name]))
+
+
+def test_compile_is_for_the_steps_alone(store, tmp_path, monkeypatch, capsys):
+    """torch.compile, kept whatever it brings; what is measured at the validations runs as it is."""
+    monkeypatch.setattr(Learner, "rehearse", lambda self, audio, tries=1, compiled=False: (2.0 - compiled, 0.0))
+    before = counters["stats"]["unique_graphs"]
+    result = train(store, tmp_path, TINY, plans(phase_one_steps=4, phase_two_steps=0), device="cpu", tensorboard=False,
+                   compile=True)
+    assert result.finished and result.validation
+    assert "torch.compile makes steps 2.00 times as fast here; training uses it" in capsys.readouterr().out
+    assert counters["stats"]["unique_graphs"] == before + 2, "the encoder and the decoder's trunk"
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize(("alone", "together", "chosen"), [(1.0, 0.5, 2), (1.0, 0.95, 1), (1.0, 8.0, 1)])
+def test_threads_that_wait_for_each_other_are_left_out(monkeypatch, alone, together, chosen):
+    monkeypatch.setattr(Learner, "rehearse", lambda self, audio: ({1: alone, 2: together}[torch.get_num_threads()], 0))
+    torch.set_num_threads(2)
+    assert plan.choose_threads(Learner(TINY, plans(), CPU), torch.zeros(2, 1, 1024)) == (
+        chosen, ({1: alone, 2: together}[chosen], 0))
+    assert torch.get_num_threads() == 2
+
+
+def test_threads_stay_as_the_training_began(store, tmp_path, uninterrupted, monkeypatch):
+    """Another number of threads adds up in another order, and would not be exact to the bit."""
+    seen = []
+
+    def watch(progress):
+        seen.append(torch.get_num_threads())
+        return progress.step != 3
+
+    torch.set_num_threads(2)
+    for choice in (1, 2):  # what the machine suggests at each start
+        monkeypatch.setattr(plan, "choose_threads", lambda learner, audio, choice=choice: (choice, (0.0, 0.0)))
+        quiet(store, tmp_path, TINY, plans(), on_step=watch)
+    assert set(seen) == {1} and len(seen) == 12 and torch.get_num_threads() == 2
+    assert_same(states(tmp_path), states(uninterrupted["tiny"]))
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(store, tmp_path, uninterrupted):
