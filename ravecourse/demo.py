@@ -24,7 +24,7 @@ from ravecourse.demo_report import Distances, Facts, write
 from ravecourse.errors import RaveCourseError
 from ravecourse.export import export
 from ravecourse.journal import LOSSES_NAME, clock
-from ravecourse.judging import through
+from ravecourse.judging import pitch_following, through
 from ravecourse.losses import SpectralDistance, log_mel_distance
 from ravecourse.model import RAVE
 from ravecourse.plan import choose_threads
@@ -227,8 +227,9 @@ def _play(store: Store, held_out: Tensor, out: Path, report: Report, seconds: fl
     return Facts(
         learned_from=f"your recordings in {data}" if data else f"the bundled instrument {INSTRUMENT!r}",
         report=report, checkpoint=checkpoint, training_seconds=seconds, total_seconds=0.0, metadata=loaded.metadata,
-        held_out_seconds=held_out.shape[1] / store.sample_rate, distances=distances, levels=levels, speed=speed,
-        safe_buffer=safe, play_buffer=PLAY_BUFFER, threads=count)
+        held_out_seconds=held_out.shape[1] / store.sample_rate, distances=distances, levels=levels,
+        pitch_followed=pitch_following(held_out, output, store.sample_rate), speed=speed, safe_buffer=safe,
+        play_buffer=PLAY_BUFFER, threads=count)
 
 
 def distances_of(wanted: Tensor, got: Tensor, sample_rate: int) -> Distances:

@@ -40,6 +40,7 @@ class Facts:
     held_out_seconds: float
     distances: Mapping[str, Distances]  # "silence", "untrained", ..., in the order of the table
     levels: Mapping[str, tuple[float, float]]  # "input", "output": RMS and peak in dBFS
+    pitch_followed: float | None  # share of the time, see `judging.pitch_following`
     speed: Measurement
     safe_buffer: int | None
     play_buffer: int
@@ -101,6 +102,7 @@ def text(facts: Facts) -> str:
         *rows,
         "",
         *_verdict(facts),
+        *_pitch(facts.pitch_followed),
         "",
         "| | RMS (dBFS) | peak (dBFS) |",
         "|---|---|---|",
@@ -149,3 +151,10 @@ def _verdict(facts: Facts) -> list[str]:
     else:
         lines.append(f"Phase two left this number about where it was ({one:.2f} and {two:.2f}).")
     return lines
+
+
+def _pitch(followed: float | None) -> list[str]:
+    if followed is None:
+        return []
+    return [f"Where the recording has a pitch, `output.wav` has the same, within half a semitone, {followed:.0%} of "
+            "the time" + (": the tune is more the model's own than the recording's." if followed < 0.5 else ".")]

@@ -7,7 +7,7 @@ import matplotlib.image
 import pytest
 import torch
 
-from ravecourse import audio, contract, demo, realtime
+from ravecourse import audio, contract, demo, judging, realtime
 from ravecourse.config import preset
 from ravecourse.dataset import Store, prepare
 from ravecourse.synth import render
@@ -31,6 +31,9 @@ def results(out: Path) -> str:
     for line in ("silence", "untrained", "after phase one", "after phase two", "model.ts, block by block"):
         assert re.search(rf"\| {line} \| {NUMBER} \| {NUMBER} \|", report), line
     assert f"{model.metadata['delay_samples']} samples = {model.metadata['delay_ms']:.1f} ms" in report
+    followed, said = judging.pitch_following(wanted, played, rate), re.search(r"a semitone, (\d+)% of the time", report)
+    assert (said is None) == (followed is None)
+    assert said is None or abs(int(said[1]) - 100 * followed) <= 1
     assert re.search(rf"{NUMBER} times real time", report) and "What to do next" in report
     return report
 
