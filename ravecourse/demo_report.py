@@ -157,4 +157,4 @@ def _pitch(followed: float | None) -> list[str]:
     if followed is None:
         return []
     return [f"Where the recording has a pitch, `output.wav` has the same, within half a semitone, {followed:.0%} of "
-            "the time" + (": the tune is more the model's own than the recording's." if followed < 0.5 else ".")]
+            "the time" + (": the tune is more the model's own than the recording's." if followed < 0.45 else ".")]

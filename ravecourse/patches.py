@@ -18,16 +18,14 @@ import torch
 
 from ravecourse import audio as sound
 from ravecourse import checkpoint, doctor, latent, tsfile
-from ravecourse.config import preset
 from ravecourse.errors import RaveCourseError
 from ravecourse.export import export_model
 from ravecourse.files import replacing
-from ravecourse.model import RAVE
 from ravecourse.synth import INSTRUMENTS
 
 LATENTS = 8  # of the models with sliders and tables: the patches are drawn with eight of each
 FINE, FIDELITY = "-fine", 0.95  # models for sound in and sound out, which need no sliders: they follow pitch better
-QUICK = "low_latency"  # the preset that answers soonest; with random weights where no checkpoint of it is there
+QUICK = "low_latency"  # the preset that answers soonest, trained on the strings
 WRITTEN_BY = ("blocks", "model", "pqmf", "streaming", "streaming_layers", "export", "patches")  # modules
 
 
@@ -57,8 +55,8 @@ def materials(folder: Path | str) -> list[Path]:
     """Write the models and sounds that the patches use into `folder`; what is there and current stays as it is.
 
     The models are the trained instruments, each exported with eight latents (`strings.ts`) and with as many as
-    `ravecourse export` would take (`strings-fine.ts`), and `low_latency.ts`. The sounds are the instruments' clips as
-    WAV files, which every Pd reads.
+    `ravecourse export` would take (`strings-fine.ts`), and `low_latency.ts`, strings too. The sounds are the
+    instruments' clips as WAV files, which every Pd reads.
 
     Returns:
         the files.
@@ -91,15 +89,9 @@ def _model(name: str, target: Path, latents: int | None) -> Path:
     with contextlib.suppress(RaveCourseError):
         if target.is_file() and tsfile.read_metadata(target).get("made_from") == made_from:
             return target
-    if source.is_file() or name != QUICK:
-        model, notes = checkpoint.load_model(source), ""
-    else:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            model = RAVE(preset(QUICK)).eval()
-        notes = "not trained: random weights, for measuring"
+    model = checkpoint.load_model(source)
     latents = latents or latent.size_for(model.fidelity, FIDELITY)
-    export_model(model, target, latent_size=latents, about={"name": name, "notes": notes, "made_from": made_from})
+    export_model(model, target, latent_size=latents, about={"name": name, "made_from": made_from})
     return target
 
 

@@ -251,8 +251,7 @@ def test_measured_latency(model, buffer, heard, materials):
     measured = [int(line.split()[1]) for line in shown.console.splitlines() if line.startswith("INFO: ")]
     assert measured == [measured[0]], "one click, one number"
     assert abs(measured[0] - (buffers + answer(path))) <= hop, "the clicks differ in where they meet the model's frames"
-    if model == 0:  # the other has random weights
-        assert abs(measured[0] - (buffers + own)) <= 3 * hop, (measured, buffers, own)
+    assert abs(measured[0] - (buffers + own)) <= 3 * hop, (measured, buffers, own)
 
 
 def test_measured_latency_of_a_model_that_delays_exactly(heard, tmp_path, materials):
