@@ -28,9 +28,17 @@ def compile_if_faster(learner: Learner, audio: Tensor) -> str:
     try:
         compiled = sum(learner.rehearse(audio, TRIES, compiled=True))
     except Exception as error:  # of any type: no compiler, a layer it does not know, its own memory
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        return f"torch.compile does not work here ({reason.strip()}); training goes on without it."
+        return f"torch.compile does not work here ({_reason(error)}); training goes on without it."
     if compiled >= plain:
         return f"torch.compile makes steps {compiled / plain:.2f} times as long here; training goes on without it."
     learner.compile()
     return f"torch.compile makes steps {plain / compiled:.2f} times as fast here; training uses it."
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a long message that says something."""
+    text = str(error)
+    if "CppCompileError" in text and " " in torch.__file__:
+        return f"PyTorch cannot compile where the name of its folder has a space, as {torch.__file__} has"
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.endswith("raised:")]
+    return lines[0] if lines else type(error).__name__

@@ -1,7 +1,9 @@
 """What several test files share: sound-like signals, and random models that behave like trained ones."""
 
+import functools
 import math
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -93,3 +95,21 @@ def scale_weight(layer: nn.Module, factor: float | Tensor) -> None:
         layer.parametrizations.weight.original0.mul_(factor)
     else:
         layer.weight.mul_(factor)
+
+
+@functools.cache
+def _why_nothing_compiles() -> str:
+    from torch._inductor import config
+
+    try:
+        with config.patch(force_disable_caches=True):
+            torch.compile(torch.sin)(torch.ones(4))
+    except Exception as error:
+        return str(error).strip()[:200]
+    return ""
+
+
+def needs_torch_compile() -> None:
+    """Skip the test where PyTorch's compiler itself does not work (no C++ compiler, a space in its path)."""
+    if reason := _why_nothing_compiles():
+        pytest.skip(f"torch.compile does not work here: {reason}")

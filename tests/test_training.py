@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from helpers import needs_torch_compile
 from torch._dynamo.utils import counters
 
 from ravecourse import checkpoint, plan, training
@@ -125,6 +126,7 @@ def test_resume_is_exact_to_the_bit(store, tmp_path, uninterrupted, name, stops)
 
 def test_compile_is_for_the_steps_alone(store, tmp_path, monkeypatch, capsys):
     """torch.compile, kept whatever it brings; what is measured at the validations runs as it is."""
+    needs_torch_compile()
     monkeypatch.setattr(Learner, "rehearse", lambda self, audio, tries=1, compiled=False: (2.0 - compiled, 0.0))
     before = counters["stats"]["unique_graphs"]
     result = train(store, tmp_path, TINY, plans(phase_one_steps=4, phase_two_steps=0), device="cpu", tensorboard=False,
