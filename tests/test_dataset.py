@@ -1,6 +1,7 @@
 """From folders of recordings to a dataset, and from there to crops."""
 
 import errno
+import functools
 import json
 import math
 import os
@@ -318,6 +319,8 @@ def test_interrupted_leaves_the_old_and_the_next_call_gives_the_same(
         cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        # Tests that were started in the background may be ignoring Ctrl-C, and programs inherit that.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     process.stdout.readline()
     with pytest.raises(RaveCourseError, match="Another `ravecourse prepare`"):
