@@ -110,8 +110,8 @@ def train(
         learner.model.load_state_dict(found.model)
     phase_two_start = plan.phase_two_start(found, config, phase_two_now)
     end = phase_two_start + config.phase_two_steps
-    count, pace = torch.get_num_threads(), (0.0, 0.0)
-    known = min(found.notes.get("threads", 0), count) if found else 0
+    known = min(found.notes.get("threads", 0), torch.get_num_threads()) if found else 0
+    count, pace = known or torch.get_num_threads(), (0.0, 0.0)
     if step < end:
         count, pace = _rehearse(learner, crops.batch(0).audio, config, known)
     if found:

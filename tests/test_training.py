@@ -160,6 +160,8 @@ def test_threads_stay_as_the_training_began(store, tmp_path, uninterrupted, monk
         quiet(store, tmp_path, TINY, plans(), on_step=watch)
     assert set(seen) == {1} and len(seen) == 12 and torch.get_num_threads() == 2
     assert_same(states(tmp_path), states(uninterrupted["tiny"]))
+    quiet(store, tmp_path)  # there is nothing left to do
+    assert checkpoint.load(tmp_path).notes["threads"] == 1
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(store, tmp_path, uninterrupted):
