@@ -30,7 +30,7 @@ lab: env ## open the notebooks in JupyterLab
 
 demo: env ## sounds to model to sound in minutes; results in build/demo (DATA=folder for your own recordings)
 	@case "$$DATA" in "~/"*) DATA="$$HOME/$${DATA#??}" ;; esac; \
-	$(RUN) python -m ravecourse.demo $${DATA:+--data "$$DATA"}
+	$(RUN) python -m ravecourse.cli.demo $${DATA:+--data "$$DATA"}
 
 test: env ## run all tests and all notebooks
 	@$(ENV) --book
@@ -41,17 +41,17 @@ notebooks: env ## run all chapters, and compare what they print with what they p
 
 book: env ## the chapters as pages to read and hear, in build/book
 	@$(ENV) --book
-	@$(RUN) python book/make_book.py
+	@$(RUN) python -m book.make_book
 
 handout: env ## the course without solutions, to hand out: build/ravecourse-handout.zip
-	@$(RUN) python book/handout.py
+	@$(RUN) python -m book.handout
 
 pd-install: env ## build nn~ for Pure Data, install it, and prove it in a real Pd
 	@bash pd_setup/install_nn.sh
 	@bash pd_setup/check_nn.sh
 
 pd-test: env ## run the tests of nn~ in a real Pd
-	@OMP_NUM_THREADS=1 $(RUN) python -m pytest -n $(WORKERS) --dist loadfile $(wildcard tests/test_pd_*.py)
+	@OMP_NUM_THREADS=1 $(RUN) python -m pytest -n $(WORKERS) --dist loadfile $(wildcard tests/playback/test_pd_*.py)
 
 pd-uninstall: ## remove from Pure Data's folder what pd-install put there
 	@bash pd_setup/uninstall_nn.sh

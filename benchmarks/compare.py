@@ -29,7 +29,7 @@ from ravecourse import upstream  # noqa: E402
 from ravecourse.config import preset, training_preset  # noqa: E402
 from ravecourse.export import export_model  # noqa: E402
 from ravecourse.model import RAVE  # noqa: E402
-from ravecourse.steps import Learner  # noqa: E402
+from ravecourse.training import Learner  # noqa: E402
 
 FOLDER = Path("build/benchmarks")
 MODELS = {"v1": ["v1"], "v2": ["v2"], "v2 causal": ["v2", "causal"], "v2_small": ["v2_small"],

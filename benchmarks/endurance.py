@@ -16,11 +16,11 @@ import torch
 from matplotlib.figure import Figure
 from scipy.stats import theilslopes
 
-from ravecourse.benching import untrained
 from ravecourse.config import PRESETS
-from ravecourse.plots import COLOURS, save
-from ravecourse.realtime import Player, threads
-from ravecourse.tsfile import Model
+from ravecourse.course import COLOURS, save
+from ravecourse.export import Model
+from ravecourse.playback import Player, untrained
+from ravecourse.runtime import threads
 
 STRETCHES = 200  # points of the plot
 SETTLED = 0.1  # share at the start that warms up and does not count

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ravecourse import presets
 from ravecourse.config import PRESETS, ModelConfig, preset
+from ravecourse.evaluation import preset_table
 from ravecourse.model import RAVE
-from ravecourse.realtime import threads
-from ravecourse.streaming import PRECISIONS, StreamingRAVE
-from ravecourse.streaming_layers import StreamConv
+from ravecourse.runtime import threads
+from ravecourse.streaming import PRECISIONS, StreamConv, StreamingRAVE
 
 MATRIX = 2048
 FLUSH = 100_000_000  # bytes, more than any cache holds
@@ -114,7 +113,7 @@ def show_floor(configs: list[ModelConfig], seconds: float) -> None:
         weight_bytes, products = sum(x.weight_bytes for x in found), sum(x.products for x in found)
         reads = read_rate(weight_bytes, seconds / 2)
         both, in_turn = floor_ms(weight_bytes, products, reads, rate)
-        median = presets.row(config, seconds).speed.median_ms
+        median = preset_table.row(config, seconds).speed.median_ms
         name = config.preset + (" causal" if config.causal and not PRESETS[config.preset].causal else "")
         reading, computing = 1000 * weight_bytes / reads, 1000 * products / rate
         print(f"{name:19}{weight_bytes / 1e6:>6.1f} MB{reads / 1e9:>6.1f} GB/s{products / 1e6:>8.1f} M"

@@ -11,9 +11,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from ravecourse import checkpoint, presets
 from ravecourse.config import ModelConfig, preset, training_preset
 from ravecourse.dataset import Store, prepare
+from ravecourse.evaluation import preset_table
+from ravecourse.model import checkpoint
 from ravecourse.synth import INSTRUMENTS, render_folder
 from ravecourse.training import train
 
@@ -38,7 +39,7 @@ def trained(steps: int) -> list[Path]:
 
 def line(config: ModelConfig, seconds: float, quality: str) -> str:
     """One row of the table."""
-    row = presets.row(config, seconds)
+    row = preset_table.row(config, seconds)
     speed = row.speed
     return (f"{row.name + (' causal' if row.causal else ''):19}{row.hop_length:>5}{row.delay_ms:>9.2f} ms"
             f"{row.delay_ms + speed.deadline_ms:>10.2f} ms{speed.real_time_factor:>9.1f} x{speed.median_ms:>8.3f} ms"

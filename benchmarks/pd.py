@@ -16,11 +16,8 @@ from pathlib import Path
 
 import torch
 
-from ravecourse import patches
-from ravecourse.pdlive import Live, live, processor
-from ravecourse.puredata import RATE, Patch, play, symbol
-from ravecourse.realtime import smallest_safe_buffer
-from ravecourse.tsfile import load
+from ravecourse.export import load
+from ravecourse.playback import RATE, Live, Patch, live, patch_assets, play, processor, smallest_safe_buffer, symbol
 
 BUFFERS = (0, 512, 1024, 2048, 4096, 8192)
 BEHIND = 20.0  # milliseconds: what Pd has in reserve at its usual settings
@@ -84,7 +81,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of sound for each measurement")
     parser.add_argument("--programs", type=int, default=2 * (os.cpu_count() or 1), help="that keep the machine busy")
     options = parser.parse_args(arguments)
-    builds = {"course": patches.external()}
+    builds = {"course": patch_assets.external()}
     other = options.other or upstream()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -94,7 +91,7 @@ def main(arguments: list[str]) -> None:
             shutil.copy(other, builds["other"] / other.name)
         models = [path.resolve() for path in options.models]
         if not models:
-            made = {path.name: path.resolve() for path in patches.materials(Path("build/patches"))}
+            made = {path.name: path.resolve() for path in patch_assets.materials(Path("build/patches"))}
             models = [made["strings.ts"], made["low_latency.ts"]]
         print(f"{'':10}{'':14}{'':>7}{'':>12}{'processor':>12}{'a block':>11}{'quiet: late':>14}{'behind':>12}"
               f"{f'busy ({options.programs}): late':>14}{'behind':>12}")

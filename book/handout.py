@@ -19,7 +19,8 @@ from ravecourse.files import replacing
 
 ROOT = Path(__file__).resolve().parent.parent
 TOP = "ravecourse"
-LEFT_OUT = ("notebooks/solutions/", "tests/wrong_answers/", "tests/test_checks.py", "tests/test_handout.py",
+LEFT_OUT = ("notebooks/solutions/", "tests/wrong_answers/", "tests/course/test_checks.py",
+            "tests/book/test_handout.py",
             "docs/teaching.md")
 NOT_TRACKED = {".git", ".venv", ".conda", "build", "runs", "sounds", "__pycache__", ".ipynb_checkpoints",
                ".pytest_cache", ".ruff_cache"}

@@ -1,6 +1,6 @@
 """Whether a folder of HTML pages is whole: each link leads somewhere, each picture and sound is there and can be read.
 
-    python book/links.py build/book
+    python -m book.links build/book
 """
 
 import sys
@@ -89,7 +89,7 @@ def _loaded(page: Path, tag: str, link: str) -> list[str]:
 def main(argv: list[str]) -> int:
     """Print what is wrong; 1 if something is."""
     if len(argv) != 1:
-        print("usage: python book/links.py FOLDER", file=sys.stderr)
+        print("usage: python -m book.links FOLDER", file=sys.stderr)
         return 2
     found = problems(Path(argv[0]))
     print("\n".join(found) if found else f"{argv[0]}: all links, pictures and sounds are there")

@@ -8,8 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import links
-import pages
+from . import links, pages
 
 
 def build(root: Path, work: Path, target: Path) -> list[str]:

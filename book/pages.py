@@ -18,7 +18,8 @@ import soxr
 from nbclient import NotebookClient
 
 from ravecourse.files import replacing
-from ravecourse.notebooks import MACHINE_TAG, WIDGETS
+
+from .clean_notebooks import MACHINE_TAG, WIDGETS
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = 900

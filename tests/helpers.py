@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ravecourse.blocks import Conv, NoiseSynth, Residual, UpConv
-from ravecourse.model import RAVE
+from ravecourse.model.layers import Conv, NoiseSynth, Residual, UpConv
+from ravecourse.model.rave import RAVE
 
 
 def signal(

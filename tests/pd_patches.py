@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from ravecourse import audio as sound
-from ravecourse.patches import patches_folder
-from ravecourse.puredata import RATE, Ran, program, run_patch
+from ravecourse.playback.patch_assets import patches_folder
+from ravecourse.playback.puredata import RATE, Ran, program, run_patch
 
 NAMES = {1: "1-timbre-transfer", 2: "2-latent-playing", 3: "3-looper-crossfade", 4: "4-low-latency"}
 

@@ -7,6 +7,6 @@
 Everything that they render is dedicated to the public domain (CC0 1.0).
 """
 
-from ravecourse.synth.rendering import INSTRUMENTS, render, render_folder, write_clips
+from .rendering import INSTRUMENTS, render, render_folder, write_clips
 
 __all__ = ["INSTRUMENTS", "render", "render_folder", "write_clips"]

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import oaconvolve
 
-from ravecourse.synth.bars import BARS, strike
-from ravecourse.synth.melody import Key, Note, draw_key, hertz, melody
-from ravecourse.synth.space import through
-from ravecourse.synth.strings import pluck
-from ravecourse.synth.voice import FRAMES_PER_SECOND, VOICES, VOWELS, formants, sing
+from .bars import BARS, strike
+from .melody import Key, Note, draw_key, hertz, melody
+from .space import through
+from .strings import pluck
+from .voice import FRAMES_PER_SECOND, VOICES, VOWELS, formants, sing
 
 TAIL_SECONDS = 1.2  # for the last note and the room to fall silent
 

@@ -12,7 +12,8 @@ from tqdm.auto import tqdm
 
 from ravecourse.errors import RaveCourseError
 from ravecourse.files import replacing, write_json
-from ravecourse.synth.phrases import PHRASES, bars_phrase
+
+from .phrases import PHRASES, bars_phrase
 
 INSTRUMENTS: tuple[str, ...] = ("strings", "bars", "voice")
 FILE_SECONDS = 30.0

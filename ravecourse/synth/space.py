@@ -6,7 +6,7 @@ from math import gcd
 import numpy as np
 from scipy.signal import butter, fftconvolve, oaconvolve, resample_poly, sosfilt
 
-from ravecourse.synth.bars import decaying_modes
+from .bars import decaying_modes
 
 BODIES: dict[str, tuple[float, float, int]] = {
     "guitar": (98.0, 0.55, 28), "small": (260.0, 0.5, 22), "harp": (140.0, 0.35, 24), "bass": (62.0, 0.5, 24),

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from ravecourse.losses import magnitudes
+from ravecourse.training.losses import magnitudes
 
 
 def distance(target: Tensor, estimate: Tensor, windows: tuple[int, ...], base: float = math.e,

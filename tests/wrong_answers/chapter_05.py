@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from ravecourse.losses import kl_divergence
+from ravecourse.model.latent import kl_divergence
 
 
 def uncentred(z: Tensor, mean: Tensor, directions: Tensor, size: int) -> Tensor:

@@ -1,0 +1,13 @@
+"""Sound files in and out: read, write, resample, find them in folders, measure their level."""
+
+from . import discover, loudness
+from .decode import BrokenOff, UnreadableSound
+from .discover import FORMATS_TEXT, find, scan
+from .io import AudioInfo, blocks, info, read, resample, to_channels, write
+from .loudness import Meter, decibels, gated_lufs, loudness_lufs, match_loudness, peak_db, rms_db
+
+__all__ = [
+    "FORMATS_TEXT", "AudioInfo", "BrokenOff", "Meter", "UnreadableSound", "blocks", "decibels", "discover", "find",
+    "gated_lufs", "info", "loudness", "loudness_lufs", "match_loudness", "peak_db", "read", "resample", "rms_db",
+    "scan", "to_channels", "write",
+]

@@ -1,0 +1,201 @@
+"""From a file to raw blocks of samples: libsndfile where it can, ffmpeg for everything else."""
+
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from ravecourse.errors import RaveCourseError
+
+from .discover import FORMATS_TEXT
+
+
+class UnreadableSound(RaveCourseError):
+    """One sound file that cannot be used; `reason` is the middle of the message, for a list of such files.
+
+    Notebook: 01.
+    """
+
+    def __init__(self, path: Path, reason: str, advice: str) -> None:
+        super().__init__(f"{path} {reason}. {advice}")
+        self.reason = reason
+
+
+class BrokenOff(UnreadableSound):
+    """A sound file that is damaged part of the way through; the blocks before that point are good.
+
+    Notebook: 01.
+    """
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """An opened sound file: what its header says, and an iterator over blocks `[n, channels]` of float32
+    samples.
+    Notebook: 01.
+    """
+
+    sample_rate: int
+    channels: int
+    format: str
+    frames: int | None  # None: not known before the end
+    blocks: Iterator[np.ndarray]
+
+
+@contextmanager
+def decoder(path: Path, block_seconds: float = 10.0) -> Iterator[Decoder]:
+    """Open a sound file of any length for reading in blocks.
+
+    Raises:
+        UnreadableSound: the file is missing, empty, damaged or no sound; blocks raise BrokenOff where it is
+            damaged later.
+
+    Source: this course. Notebook: 01.
+    """
+    if not path.is_file():
+        raise UnreadableSound(path, "is not there", "Check the name of the file.")
+    try:
+        if path.stat().st_size == 0:
+            raise UnreadableSound(path, "is empty (0 bytes)", "Copy or record it again.")
+        # As bytes: a name need not be text, and soundfile refuses such a string.
+        sound = _Forwards(os.open(path, os.O_RDONLY) if path.suffix.lower() == ".raw" else os.fsencode(path))
+    except OSError as error:
+        raise UnreadableSound(
+            path, f"cannot be opened ({error.strerror})", "Check its permissions."
+        ) from error
+    except (soundfile.LibsndfileError, TypeError, ValueError) as error:
+        with _ffmpeg(path, block_seconds, str(error)) as opened:
+            yield opened
+        return
+    with sound:
+        yield Decoder(
+            sound.samplerate,
+            sound.channels,
+            sound.format,
+            sound.frames,
+            _soundfile_blocks(path, sound, max(1, int(block_seconds * sound.samplerate))),
+        )
+
+
+class _Forwards(soundfile.SoundFile):
+    """A sound file that is read from start to end.
+
+    soundfile seeks to where it is after every read. In an MP3 that makes a seam: frames lean on those before.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _soundfile_blocks(path: Path, sound: soundfile.SoundFile, size: int) -> Iterator[np.ndarray]:
+    """Read in steps of a hundredth of a block, since a step in which libsndfile finds damage is lost."""
+    done, damaged, ended = 0, None, False
+    while not (damaged or ended):
+        steps = []
+        while sum(map(len, steps)) < size and not (damaged or ended):
+            try:
+                steps.append(sound.read(max(1, size // 100), dtype="float32", always_2d=True))  # [n, C]
+                ended = len(steps[-1]) == 0
+            except soundfile.LibsndfileError as error:
+                damaged = error
+        block = np.concatenate(steps) if steps else np.zeros((0, sound.channels), np.float32)
+        done += len(block)
+        if len(block):
+            yield block
+    exact = sound.format in ("FLAC", "WAV", "WAVEX", "AIFF")  # the length in an MP3's header is an estimate
+    if damaged or (exact and done < sound.frames):
+        raise _broken_off(path, done / sound.samplerate) from damaged
+
+
+def _broken_off(path: Path, seconds: float) -> BrokenOff:
+    return BrokenOff(path, f"is damaged after {seconds:.2f} s", "Copy it again, or cut off what is damaged.")
+
+
+@contextmanager
+def _ffmpeg(path: Path, block_seconds: float, refusal: str) -> Iterator[Decoder]:
+    """Decode with ffmpeg, which writes an AU stream: a short header with rate and channels, then float32
+    samples.
+    """
+    program = shutil.which("ffmpeg")
+    if program is None:
+        reason = refusal.rsplit(": ", 1)[-1].rstrip(".")
+        raise UnreadableSound(
+            path,
+            f"is damaged, no sound, or of a kind that only ffmpeg reads ({reason})",
+            f"Install ffmpeg or convert it to WAV. {FORMATS_TEXT}",
+        )
+    command = [
+        program,
+        "-nostdin",
+        "-v",
+        "error",
+        "-protocol_whitelist",
+        "file,pipe",
+        "-i",
+        f"file:{path.resolve()}",
+        "-map",
+        "0:a:0",
+        "-map_metadata",
+        "-1",
+        "-c:a",
+        "pcm_f32be",
+        "-f",
+        "au",
+        "-",
+    ]
+    with tempfile.TemporaryFile() as complaints:
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
+            )
+        except OSError as error:
+            raise RaveCourseError(
+                f"ffmpeg at {program} cannot be run ({error.strerror}). Install it again."
+            ) from error
+        try:
+            magic, offset, _, _, sample_rate, channels = struct.unpack(
+                ">4s5I", process.stdout.read(24).ljust(24, b"\0")
+            )
+            if magic != b".snd" or not 1 <= channels <= 1024 or sample_rate == 0:
+                process.wait()
+                complaints.seek(0)
+                lines = complaints.read().decode(errors="replace").strip().splitlines() or [refusal]
+                raise UnreadableSound(
+                    path,
+                    f"is damaged or no sound (ffmpeg says: {lines[-1].rsplit(': ', 1)[-1]})",
+                    FORMATS_TEXT,
+                )
+            process.stdout.read(offset - 24)
+            size = max(1, int(block_seconds * sample_rate)) * channels * 4
+            yield Decoder(
+                sample_rate,
+                channels,
+                "ffmpeg",
+                None,
+                _ffmpeg_blocks(path, process, size, channels, sample_rate),
+            )
+        finally:
+            process.kill()
+            process.stdout.close()
+            process.wait()
+
+
+def _ffmpeg_blocks(
+    path: Path, process: subprocess.Popen, size: int, channels: int, sample_rate: int
+) -> Iterator[np.ndarray]:
+    done = 0
+    while data := process.stdout.read(size):
+        whole = len(data) // (4 * channels) * channels
+        block = np.frombuffer(data, ">f4", whole).astype(np.float32).reshape(-1, channels)  # [n, C]
+        done += len(block)
+        yield block
+    if process.wait() != 0:
+        raise _broken_off(path, done / sample_rate)

@@ -1,0 +1,5 @@
+"""The command line: `ravecourse <verb>`."""
+
+from .parser import main
+
+__all__ = ["main"]

@@ -1,0 +1,174 @@
+"""Exercises of chapter 05: directions kept, dead dimensions, who collapses, a crossfade of latents.
+
+Notebook: 05.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ravecourse.model import ALIVE_NATS, LatentStatistics, kl_divergence
+
+from .feedback import Verdict, ask, compare, exercise
+
+BETAS = (3.0, 1.0, 0.01, 0.001)  # of exercise 5.3
+GAIN, NATS, DIMENSIONS = 5.0, 1.5, 8  # what a used latent brings, and what it costs
+
+
+@exercise("05", "Three steps: take the mean away, multiply by the first rows to get `size` numbers a frame, multiply "
+                "by the same rows turned round (their transpose) and add the mean.")
+def keep(answer: Callable[..., Any]) -> Verdict:
+    """Judge `keep(z, mean, directions, size)` for several sizes. Notebook: 05."""
+    for size, latents in ((2, 6), (1, 4), (16, 16), (5, 16)):
+        z, mean, directions = _latent(latents, seed=size)
+        centred, rows = z - mean[:, None], directions[:size]
+        coordinates = rows @ centred
+        expected = rows.T @ coordinates + mean[:, None]
+        given = ask(answer, z, mean, directions, size)
+        if isinstance(given, Tensor) and given.shape == coordinates.shape != expected.shape:
+            return Verdict(False, f"Your result has {size} numbers a frame: the coordinates along the directions. The "
+                                  f"decoder needs all {latents}: come back with the transpose of the same rows.")
+        columns = directions[:, :size]
+        last = directions[latents - size:]
+        usual = {
+            "The mean was not taken away before turning: what is dropped should rest at the mean, not at 0.":
+                rows.T @ (rows @ z),
+            "The mean is missing at the end.": rows.T @ coordinates,
+            "The mean is added at the end and was never taken away.": rows.T @ (rows @ z) + mean[:, None],
+            "The directions are the rows, directions[:size]; yours are columns.":
+                columns @ (columns.T @ centred) + mean[:, None],
+            "Yours keeps the last directions; the strongest come first.":
+                last.T @ (last @ centred) + mean[:, None],
+            "Those are the first dimensions as they are; the directions were not used.":
+                torch.cat([z[:size], mean[size:, None].expand(-1, z.shape[1])]),
+            "Nothing was left out.": z}
+        verdict = compare(given, expected, f"the latent for size {size} of {latents}", tolerance=1e-4, draw=True,
+                          usual=usual if size < latents else None)
+        if not verdict.right:
+            return verdict
+    return Verdict(True, "What is kept is kept, and the rest is at its mean, for 4 sizes.")
+
+
+@exercise("05", "losses.kl_divergence(mean, std) gives one value for each dimension. Which of them are 0.01 or less?")
+def dead(answer: Callable[..., Any]) -> Verdict:
+    """Judge `dead(mean, std)` on latents with dimensions that are made dead. Notebook: 05."""
+    for seed in range(3):
+        mean, std = _posterior(seed)
+        price = kl_divergence(mean, std)
+        expected = [d for d, value in enumerate(price.tolist()) if value <= ALIVE_NATS]
+        given = _numbers(ask(answer, mean, std))
+        if given is None:
+            return Verdict(False, f"A list of dimensions was expected, such as {expected}.")
+        if given == {float(d) for d in expected}:
+            continue
+        size = len(price)
+        flat = kl_divergence(mean.mean(2, keepdim=True), std.mean(2, keepdim=True))
+        wide = {float(d) for d in range(size) if std[0, d].mean() > 0.9}
+        mistakes = {
+            "Those are the ones that are alive.": {float(d) for d in range(size)} - {float(d) for d in expected},
+            "Take the KL of each frame first and average then: a mean that swings around 0 averages to 0, and is not "
+            "dead.": {float(d) for d in range(size) if flat[d] <= ALIVE_NATS},
+            "A large standard deviation alone is not death: the mean may still move and tell something.": wide,
+            "That is how many. The question is which ones.": {float(len(expected))}}
+        words = f"Dead dimensions differ.\n  yours:    {_listed(given)}\n  expected: {expected}\n  KL (nats): " + \
+            ", ".join(f"{value:.3f}" for value in price.tolist())
+        said = next((sentence for sentence, mistake in mistakes.items() if mistake == given), "")
+        return Verdict(False, f"{words}\n{said}".rstrip())
+    return Verdict(True, "The dead ones are found in 3 latents.")
+
+
+@exercise("05", "A used latent costs beta * 2 * 8 dimensions * 1.5 nats = beta * 24, and saves 5.")
+def collapsing(answer: Any) -> Verdict:
+    """Judge which of the four betas of exercise 5.3 lead to a collapse. Notebook: 05."""
+    given = _numbers(answer)
+    if given is None:
+        return Verdict(False, "A list of betas was expected, such as [3, 0.001].")
+    costs = {beta: beta * 2 * DIMENSIONS * NATS for beta in BETAS}
+    expected = {beta for beta, cost in costs.items() if cost > GAIN}
+    if given == expected:
+        return Verdict(True, f"They would pay {_costs(costs, expected)} to gain {GAIN:g}.")
+    strange = sorted(given - set(BETAS))
+    if strange:
+        return Verdict(False, f"{_listed(set(strange))} is none of the four betas: 3, 1, 0.01 and 0.001.")
+    mistakes = {
+        "Turned round: beta is the price. The higher it is, the more it pays to say nothing.": set(BETAS) - expected,
+        "One more of them pays more than it gains.": {3.0},
+        "Not all of them: where the price is low, the latent is worth it.": set(BETAS)}
+    said = next((sentence for sentence, mistake in mistakes.items() if mistake == given), "")
+    return Verdict(False, f"Yours: {_listed(given)}. A latent that is used saves {GAIN:g}. Work out what it costs with "
+                          f"each beta: beta * 2 * KL, and the KL is the sum over 8 dimensions.\n{said}".rstrip())
+
+
+@exercise("05", "torch.linspace(0, 1, F) has one weight for each frame, both ends included.")
+def crossfade(answer: Callable[..., Any]) -> Verdict:
+    """Judge `crossfade(a, b)` for several lengths. Notebook: 05."""
+    for frames, latents in ((5, 3), (40, 16), (8, 8), (2, 4)):
+        generator = torch.Generator().manual_seed(frames)
+        a, b = torch.randn(2, latents, frames, generator=generator)
+        weight = torch.linspace(0, 1, frames)
+        power = weight * torch.pi / 2
+        open_end = torch.arange(frames) / frames
+        usual = {
+            "That is an equal-power fade. Latents are places, not signals: linear weights stay between the two.":
+                torch.cos(power) * a + torch.sin(power) * b,
+            "Yours goes from b to a.": torch.lerp(b, a, weight),
+            "The last frame is not quite b: the weights must reach 1, so divide by F - 1.": torch.lerp(a, b, open_end),
+            "That is the middle between the two, the same in every frame; the weight goes from 0 to 1.": (a + b) / 2,
+            "The square roots of the weights make an equal-power fade; linear is asked for.":
+                (1 - weight).sqrt() * a + weight.sqrt() * b,
+            "Half of each is placed one after the other; every frame should have its own mixture.":
+                torch.cat([a[:, :frames // 2], b[:, frames // 2:]], 1)}
+        if latents == frames:
+            usual["The weights go along the dimensions; they have to go along the frames, the last axis."] = torch.lerp(
+                a, b, weight[:, None])
+        verdict = compare(ask(answer, a, b), torch.lerp(a, b, weight), f"the fade over {frames} frames", usual=usual,
+                          draw=True)
+        if not verdict.right:
+            return verdict
+    return Verdict(True, "From a to b, for 4 lengths.")
+
+
+def _latent(size: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A latent [D, 50] with unequal, mixed dimensions, its mean, and its principal directions."""
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(size, size, generator=generator) * torch.linspace(2, 0.2, size)
+    z = mixing @ torch.randn(size, 50, generator=generator) + 2 * torch.randn(size, 1, generator=generator)
+    statistics = LatentStatistics(size)
+    statistics.add(z[None], torch.ones(1, size, 50))
+    mean, directions, _, _ = statistics.principal()
+    return z, mean, directions
+
+
+def _posterior(seed: int) -> tuple[Tensor, Tensor]:
+    """Means and standard deviations [1, 8, 60]: strong, dead, weak but alive, dead with a trace of movement, ..."""
+    generator = torch.Generator().manual_seed(seed)
+    sizes = torch.tensor([1.0, 0.0, 0.3, 0.03, 0.8, 0.0, 0.3, 0.4])
+    stds = torch.tensor([0.3, 1.0, 0.954, 0.9995, 0.6, 1.0, 0.954, 0.95])
+    centres = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.4])  # of most, the average of the means is 0
+    order = torch.randperm(8, generator=generator)
+    mean = (centres[:, None] + sizes[:, None] * torch.tensor([1.0, -1.0]).repeat(30))[order]
+    return mean[None], stds[order][None, :, None].expand(1, 8, 60).clone()
+
+
+def _numbers(answer: Any) -> set[float] | None:
+    """A collection of numbers as a set, or None where it is none."""
+    if isinstance(answer, Tensor):
+        answer = answer.detach().reshape(-1).tolist()
+    if isinstance(answer, int | float) and not isinstance(answer, bool):
+        answer = [answer]
+    if isinstance(answer, str) or not isinstance(answer, Iterable):
+        return None
+    try:
+        return {float(value) for value in answer}
+    except (TypeError, ValueError):
+        return None
+
+
+def _listed(values: set[float]) -> str:
+    return "[" + ", ".join(f"{value:g}" for value in sorted(values)) + "]"
+
+
+def _costs(costs: dict[float, float], betas: set[float]) -> str:
+    return " and ".join(f"{costs[beta]:g}" for beta in sorted(betas, reverse=True))

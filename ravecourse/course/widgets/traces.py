@@ -1,0 +1,151 @@
+"""A recording above, its latent below: a cursor tells the values at one moment and plays the sound from there.
+
+Notebook: 03.
+"""
+
+import copy
+import io
+
+import ipywidgets
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from torch import Tensor
+
+from ravecourse.model import RAVE
+from ravecourse.runtime import threads
+
+from ..plots import COLOURS, spectrogram_on
+from .base import DPI, CourseWidget, levelled, listening_gain, picture, player, slider, wav, whole_hops, words
+
+FADE_SECONDS = 0.005  # at both ends of the loop, so that it does not click
+
+
+class TraceScrubber(CourseWidget):
+    """Look at what the encoder says of a recording, moment by moment, and hear that moment.
+
+    The traces are the latent along its principal directions, in standard deviations of the training data; bars show
+    them at the cursor.
+
+    Args:
+        model: a trained model; a copy of it is used.
+        recording: `[C, T]` or `[T]` at the model's sample rate.
+        directions: how many traces, the strongest direction first.
+        loop_seconds: of the sound that is played from the cursor on.
+        seconds: of the recording, from its start.
+    Raises:
+        RaveCourseError: the recording is shorter than one latent frame, or has other channels than the model.
+    Source: this course. Notebook: 03.
+    """
+
+    def __init__(self, model: RAVE, recording: Tensor, *, directions: int = 6, loop_seconds: float = 0.4,
+                 seconds: float = 7.0) -> None:
+        self.sample_rate, self.loop_seconds = model.sample_rate, loop_seconds
+        self.hop_length = model.hop_length
+        self.recording = whole_hops(recording[..., :round(seconds * model.sample_rate)], model.hop_length)  # [C, T]
+        with torch.no_grad(), threads(1):
+            mean = copy.deepcopy(model).cpu().eval().encode(self.recording[None])[0][0]  # [D, F]
+        centred = model.latent_pca.cpu() @ (mean - model.latent_mean.cpu()[:, None])
+        self.traces = (centred / model.latent_std.cpu()[:, None].clamp(min=1e-9))[:directions]  # [directions, F]
+        self._gain = listening_gain(self.recording, self.sample_rate)
+        self._prepare()
+        self.slider = slider("time (s)", "where the cursor stands; arrow keys move it by one latent frame", 0.0, 0.0,
+                             self.recording.shape[1] / self.sample_rate - self.seconds_per_frame,
+                             self.seconds_per_frame)
+        self.slider.readout_format, self.slider.layout.max_width = ".3f", "100%"
+        self.image = picture(self._picture(0))
+        self.player = player(self.snippet(), self.sample_rate, loop=True)
+        self.text = words(self._values())
+        self.slider.observe(self._changed, "value")
+        self.box = ipywidgets.VBox([self.slider, self.image, self.text, self.player])
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """Of a latent frame. Source: this course. Notebook: 03."""
+        return self.hop_length / self.sample_rate
+
+    @property
+    def frame(self) -> int:
+        """The latent frame at the cursor. Source: this course. Notebook: 03."""
+        return min(round(self.slider.value / self.seconds_per_frame), self.traces.shape[1] - 1)
+
+    def snippet(self) -> Tensor:
+        """The sound from the cursor on, `[C, n]`, faded at both ends. Source: this course. Notebook: 03."""
+        start = self.frame * self.hop_length
+        cut = self.recording[:, start:start + round(self.loop_seconds * self.sample_rate)].clone()
+        fade = min(round(FADE_SECONDS * self.sample_rate), cut.shape[1] // 2)
+        ramp = torch.linspace(0, 1, fade)
+        cut[:, :fade] *= ramp
+        cut[:, cut.shape[1] - fade:] *= ramp.flip(0)
+        return levelled(cut, self._gain)
+
+    def static(self, seconds: float | None = None) -> Figure:
+        """The picture with the cursor at a time; in the middle if None. Source: this course. Notebook: 03."""
+        frame = self.traces.shape[1] // 2 if seconds is None else round(seconds / self.seconds_per_frame)
+        figure, cursors, bars = self._figure()
+        self._place(min(max(frame, 0), self.traces.shape[1] - 1), cursors, bars)
+        return figure
+
+    def sounds(self) -> dict[str, Tensor]:
+        """The recording. Source: this course. Notebook: 03."""
+        return {"the recording": self.recording}
+
+    def _figure(self) -> tuple[Figure, list, list]:
+        figure = Figure(figsize=(10, 5), layout="constrained", facecolor="white", dpi=DPI)
+        figure.get_layout_engine().set(w_pad=0.08)
+        grid = figure.add_gridspec(2, 2, width_ratios=(4, 1))
+        upper, lanes, right = (figure.add_subplot(grid[place]) for place in ((0, 0), (1, 0), (1, 1)))
+        spectrogram_on(upper, self.recording, self.sample_rate)
+        upper.set_title("the recording", loc="left", fontsize=10)
+        times = torch.arange(self.traces.shape[1]) * self.seconds_per_frame
+        colours = [COLOURS[i % len(COLOURS)] for i in range(len(self.traces))]
+        reach = float(self.traces.abs().max()) + 1e-6
+        places = list(range(len(self.traces)))
+        for i, (trace, colour) in enumerate(zip(self.traces, colours, strict=True)):
+            lanes.plot(times.numpy(), (i - 0.48 * trace / reach).numpy(), color=colour, linewidth=0.6)
+        lanes.set_title(f"the latent; a lane spans -{reach:.0f} to {reach:.0f} σ", loc="left", fontsize=10)
+        lanes.set(xlabel="time (s)", ylabel="direction", xlim=upper.get_xlim())
+        bars = list(right.barh(places, [0.0] * len(places), color=colours))
+        right.set(xlim=(-reach, reach), xlabel="value (σ)")
+        right.set_title("at the cursor", loc="left", fontsize=10)
+        right.axvline(0, color="0.4", linewidth=0.8)
+        for axis in (lanes, right):
+            axis.set_ylim(len(places) - 0.5, -0.5)
+            axis.set_yticks(places, [str(i + 1) for i in places])
+            axis.spines[["top", "right"]].set_visible(False)
+        cursors = [axis.axvline(0, color=colour, linewidth=1.5) for axis, colour in ((upper, "white"), (lanes, "0.2"))]
+        return figure, cursors, bars
+
+    def _place(self, frame: int, cursors: list, bars: list) -> None:
+        seconds = frame * self.seconds_per_frame
+        for cursor in cursors:
+            cursor.set_xdata([seconds, seconds])
+        for bar, value in zip(bars, self.traces[:, frame].tolist(), strict=True):
+            bar.set_width(value)
+
+    def _prepare(self) -> None:
+        """Draw what does not move once, and keep it: a new position of the cursor is then drawn in milliseconds."""
+        self._live, self._cursors, self._bars = self._figure()
+        self._canvas = FigureCanvasAgg(self._live)
+        for artist in (*self._cursors, *self._bars):
+            artist.set_animated(True)
+        self._canvas.draw()
+        self._background = self._canvas.copy_from_bbox(self._live.bbox)
+
+    def _picture(self, frame: int) -> bytes:
+        self._place(frame, self._cursors, self._bars)
+        self._canvas.restore_region(self._background)
+        for artist in (*self._cursors, *self._bars):
+            artist.axes.draw_artist(artist)
+        buffer = io.BytesIO()
+        imsave(buffer, self._canvas.buffer_rgba(), format="png")
+        return buffer.getvalue()
+
+    def _values(self) -> str:
+        return f"frame {self.frame}: " + ", ".join(f"{value:+.1f}" for value in self.traces[:, self.frame].tolist())
+
+    def _changed(self, change: object = None) -> None:
+        self.image.value = self._picture(self.frame)
+        self.text.value = self._values()
+        self.player.value = wav(self.snippet(), self.sample_rate)

@@ -1,8 +1,0 @@
-"""`python -m ravecourse.diagrams docs`"""
-
-import sys
-
-from ravecourse.diagrams import main
-
-if __name__ == "__main__":
-    sys.exit(main())

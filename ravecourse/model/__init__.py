@@ -1,0 +1,15 @@
+"""The model: filter bank, layers, encoder and decoder, what its latent holds, and its checkpoints."""
+
+from . import checkpoint, latent, layers, receptive_fields
+from .checkpoint import Checkpoint, load_model
+from .latent import ALIVE_NATS, LatentStatistics, fidelity_table, kl_divergence, size_for
+from .layers import Conv, NoiseSynth, Residual, UpConv
+from .pqmf import PQMF, cosine_modulated_bank, kaiser_prototype, refined_prototype
+from .rave import RAVE, DecoderV1, DecoderV2
+from .receptive_fields import needed, receptive_field
+
+__all__ = [
+    "ALIVE_NATS", "PQMF", "RAVE", "Checkpoint", "Conv", "DecoderV1", "DecoderV2", "LatentStatistics", "NoiseSynth",
+    "Residual", "UpConv", "checkpoint", "cosine_modulated_bank", "fidelity_table", "kaiser_prototype", "kl_divergence",
+    "latent", "layers", "load_model", "needed", "receptive_field", "receptive_fields", "refined_prototype", "size_for",
+]

@@ -1,0 +1,98 @@
+"""How much of the input one output sample hears: the receptive field, by interval arithmetic over the layers.
+
+Notebook: 03.
+"""
+
+from torch import nn
+
+from ravecourse.errors import RaveCourseError
+
+from .layers import Conv, NoiseSynth, Residual, UpConv
+from .pqmf import PQMF
+from .rave import RAVE
+
+Interval = tuple[int, int]  # first and last sample or frame, both included
+
+
+def heard(model: RAVE, sample: int) -> Interval:
+    """The first and the last input sample that output sample `sample` of an endless sound depends on.
+
+    The noise synthesiser counts where it is switched on.
+    Source: this course. Notebook: 03.
+    """
+    bands = synthesis_reads(model.pqmf, (sample, sample))
+    decoder = model.decoder
+    heads = [needed(decoder.wave, bands)]
+    if hasattr(decoder, "loudness"):
+        heads.append(needed(decoder.loudness, bands))
+    if decoder.noise is not None and float(model.noise_level) > 0:
+        heads.append(needed(decoder.noise, bands))
+    latents = needed(decoder.trunk, union(*heads))
+    return analysis_reads(model.pqmf, needed(model.encoder, latents))
+
+
+def receptive_field(model: RAVE) -> int:
+    """Samples from the first to the last that an output sample depends on; the most over all samples of a
+    hop.
+
+    Source: this course. Notebook: 03.
+    """
+    found = [heard(model, sample) for sample in range(model.hop_length)]
+    return max(last - first + 1 for first, last in found)
+
+
+def needed(block: nn.Module, outputs: Interval) -> Interval:
+    """The inputs of a block that an interval of its outputs depends on.
+
+    Raises:
+        RaveCourseError: a layer that this module does not know.
+    Source: this course. Notebook: 03.
+    """
+    first, last = outputs
+    if isinstance(block, nn.Sequential):
+        for layer in reversed(block):
+            outputs = needed(layer, outputs)
+        return outputs
+    if isinstance(block, Conv):
+        stride = block.stride[0]
+        return first * stride - block.left, last * stride + block.right
+    if isinstance(block, UpConv):  # output o = input * stride + tap - crop, with 2 * stride taps
+        stride = block.stride[0]
+        return -((2 * stride - 1 - block.crop - first) // stride), (last + block.crop) // stride
+    if isinstance(block, Residual):
+        return union(outputs, needed(block.branch, outputs))
+    if isinstance(block, NoiseSynth):
+        return needed(block.net, (first // block.frame, last // block.frame))
+    if isinstance(block, nn.LeakyReLU | nn.BatchNorm1d):
+        return outputs
+    raise RaveCourseError(
+        f"A layer of the type {type(block).__name__} has no known reach; build the model from "
+        "the blocks of ravecourse.blocks."
+    )
+
+
+def union(*intervals: Interval) -> Interval:
+    """The smallest interval that holds all of them. Source: this course. Notebook: 03."""
+    return min(first for first, _ in intervals), max(last for _, last in intervals)
+
+
+def analysis_reads(pqmf: PQMF, frames: Interval) -> Interval:
+    """The samples that the band split reads for an interval of frames. Source: this course. Notebook: 03."""
+    used = (
+        pqmf.analysis_weight.ne(0).any(0).T.flatten().nonzero()
+    )  # places (frame, phase) of the taps, in samples
+    start = -pqmf.analysis_left * pqmf.n_bands
+    return frames[0] * pqmf.n_bands + start + int(used[0]), frames[1] * pqmf.n_bands + start + int(used[-1])
+
+
+def synthesis_reads(pqmf: PQMF, samples: Interval) -> Interval:
+    """The frames that the joining of the bands reads for an interval of samples. Source: this course.
+    Notebook: 03."""
+
+    def frames(sample: int) -> Interval:
+        frame, phase = divmod(sample, pqmf.n_bands)
+        used = pqmf.synthesis_weight[phase].ne(0).any(0).nonzero()
+        start = frame - pqmf.synthesis_left
+        return start + int(used[0]), start + int(used[-1])
+
+    return union(frames(samples[0]), frames(samples[1]))

@@ -1,0 +1,250 @@
+"""One step of training, of each kind: what is computed, what is made small, whose weights move.
+
+Notebook: 04 (phase one), 06 (phase two).
+"""
+
+import copy
+import math
+import time
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from ravecourse.config import ModelConfig, TrainingConfig
+from ravecourse.model import RAVE, kl_divergence
+from ravecourse.runtime import mixed_seed
+
+from . import losses
+from .discriminator import Discriminator, scores
+from .losses import SpectralDistance
+
+NOISE_SEED = 1 << 32  # keeps the draws of the noise apart from the draws of the crops
+VALIDATION_SEED = 1 << 33
+
+
+class Learner:
+    """The model, its critics and their optimisers, with one method for each kind of step.
+
+    Phase one trains encoder and decoder as a variational autoencoder. Phase two freezes the encoder, batch
+    statistics included, and lets the decoder play against the critics.
+
+    Args:
+        model_config, training_config: what to build and how to train it.
+        device: where.
+    Source: RAVE (arXiv 2111.05011), section 3.1. Notebook: 04.
+    """
+
+    def __init__(self, model_config: ModelConfig, training_config: TrainingConfig, device: torch.device) -> None:
+        self.config, self.device = training_config, device
+        self.model = RAVE(model_config, training_config.seed).to(device)
+        self.critics = Discriminator(model_config, training_config.seed + 1).to(device)
+        self.on_signal = SpectralDistance(training_config.stft_scales)
+        self.on_bands = SpectralDistance(training_config.band_stft_scales)
+        self.phase = 1
+        self.noise = model_config.architecture != "v1"  # v1 hears its noise synthesiser from phase two on
+        trained = [*self.model.encoder.parameters(), *self.model.decoder.parameters()]
+        self.optimiser = self._adam(trained)  # of the model: all of it, in phase two the decoder
+        self.critics_optimiser = self._adam(list(self.critics.parameters()))
+        self.model.train()
+
+    def _adam(self, parameters: list[nn.Parameter]) -> torch.optim.Adam:
+        return torch.optim.Adam(parameters, betas=self.config.adam_betas, fused=True)
+
+    def compile(self) -> None:
+        """Let `torch.compile` make programs of the networks for the steps; all else runs them as they are.
+
+        Source: this course. Notebook: 04.
+        """
+        # Not the decoder's noise: its draws come from a generator, which the compiler leaves to Python.
+        for network in (self.model.encoder, self.model.decoder.trunk, self.critics):
+            network.forward = torch.compile(network.forward, dynamic=False)
+
+    def enter_phase_two(self) -> None:
+        """Freeze the encoder, switch the noise on, and begin anew with the decoder's optimiser.
+
+        Source: RAVE (arXiv 2111.05011), section 3.1. Notebook: 06.
+        """
+        self.phase, self.noise = 2, True
+        self.model.noise_level.fill_(1.0)
+        self.model.encoder.requires_grad_(False).eval()
+        self.optimiser = self._adam(list(self.model.decoder.parameters()))
+
+    def step(self, audio: Tensor, step: int, phase_two_start: int) -> dict[str, Tensor]:
+        """Do step number `step` on a batch; the same numbers give the same weights, whatever was done before.
+
+        Args:
+            audio: `[B, C, T]`, T a multiple of the hop.
+            step: counted from 0 over both phases.
+            phase_two_start: the first step of phase two.
+        Returns:
+            the losses, as scalars on the device, detached; "loss" is what was descended.
+        Source: RAVE (arXiv 2111.05011), section 3.1. Notebook: 04.
+        """
+        generator = torch.Generator(self.device).manual_seed(mixed_seed(NOISE_SEED + self.config.seed, step))
+        audio = audio.to(self.device, non_blocking=True)
+        if self.phase == 1:
+            found = self.autoencoder_step(audio, step, generator)
+        elif (step - phase_two_start) % self.config.discriminator_every == 0:
+            found = self.critics_step(audio, generator)
+        else:
+            found = self.decoder_step(audio, generator)
+        return {name: value.detach() for name, value in found.items()}
+
+    def autoencoder_step(self, audio: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Phase one: sound like the input, and keep the latent close to a standard normal.
+
+        The first `waveform_steps` compare waveforms in place of spectra; "spectral" and "spectral_bands" are then
+        only told.
+
+        Source: RAVE (arXiv 2111.05011), section 3.1, equation 5. Notebook: 04.
+        """
+        config, model = self.config, self.model
+        target = model.split(audio)  # [B, C * bands, T / bands]
+        mean, std = model.encode_bands(target)  # [B, D, F]
+        bands = model.decode_bands(model.sample(mean, std, generator), self.noise, generator)
+        with torch.set_grad_enabled(step >= config.waveform_steps):
+            spectral = self.on_signal(audio, model.join(bands))
+            spectral_bands = self.on_bands(target, bands)
+        # Published settings of beta count the divergence without its factor of a half.
+        kl = 2 * kl_divergence(mean, std).sum()
+        beta = losses.beta_at(step, config.beta_start, config.beta, config.beta_ramp_steps)
+        distance = spectral + spectral_bands
+        if step < config.waveform_steps:
+            distance = losses.waveform_distance(target, bands)
+        loss = distance + beta * kl
+        self._descend(self.optimiser, loss, learning_rate(config, step))
+        return {"loss": loss, "spectral": spectral, "spectral_bands": spectral_bands, "kl": kl}
+
+    def decoder_step(self, audio: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Phase two, the decoder's turn: deceive the critics, look like a recording from inside them, sound
+        right.
+
+        Source: RAVE (arXiv 2111.05011), section 3.1, equations 6 to 8. Notebook: 06.
+        """
+        config, model = self.config, self.model
+        with torch.no_grad():
+            target = model.split(audio)
+            z = model.sample(*model.encode_bands(target), generator)
+            real = self.critics(audio)
+        bands = model.decode_bands(z, self.noise, generator)
+        estimate = model.join(bands)
+        self.critics.requires_grad_(False)  # their gradients would only be thrown away
+        fake = self.critics(estimate)
+        spectral, spectral_bands = self.on_signal(audio, estimate), self.on_bands(target, bands)
+        adversarial = losses.hinge_generator(scores(fake))
+        matching = losses.feature_matching(real, fake, config.relative_feature_matching)
+        loss = (spectral + spectral_bands + config.adversarial_weight * adversarial
+                + config.feature_matching_weight * matching)
+        self._descend(self.optimiser, loss, config.adversarial_learning_rate)
+        self.critics.requires_grad_(True)
+        return {"loss": loss, "spectral": spectral, "spectral_bands": spectral_bands,
+                "adversarial": adversarial, "feature_matching": matching}
+
+    def critics_step(self, audio: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Phase two, the critics' turn: tell recordings from reconstructions.
+
+        Source: RAVE (arXiv 2111.05011), section 3.1, equation 6. Notebook: 06.
+        """
+        with torch.no_grad():
+            z = self.model.sample(*self.model.encode(audio), generator)
+            estimate = self.model.decode(z, self.noise, generator)
+        both = self.critics(torch.cat([audio, estimate]))  # [2 B, C, T]
+        real, fake = zip(*(score.chunk(2) for score in scores(both)), strict=True)
+        loss = losses.hinge_discriminator(real, fake)
+        self._descend(self.critics_optimiser, loss, self.config.adversarial_learning_rate)
+        return {"critics": loss}
+
+    def _descend(self, optimiser: torch.optim.Adam, loss: Tensor, rate: float) -> None:
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    @torch.no_grad()
+    def reconstruct(self, audio: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """What the model makes of `audio` `[B, C, T]` at rest, from latent means: (wanted, made), on the
+        device.
+
+        Source: this course. Notebook: 04.
+        """
+        self.model.eval()
+        generator = torch.Generator(self.device).manual_seed(mixed_seed(VALIDATION_SEED, seed))
+        with torch.compiler.set_stance("force_eager"):  # what is compiled is compiled for the steps
+            made = self.model(audio, self.noise, generator)
+        self.model.train()
+        if self.phase == 2:
+            self.model.encoder.eval()
+        return made
+
+    def validate(self, batches: Iterable[Tensor]) -> dict[str, float]:
+        """Distances on sound that was not trained on: "spectral" and "log_mel", averaged over the batches.
+
+        Args:
+            batches: audio `[B, C, T]` each; the result depends on them and the weights alone.
+        Source: this course. Notebook: 04.
+        """
+        found = []
+        for seed, audio in enumerate(batches):
+            audio = audio.to(self.device)
+            made = self.reconstruct(audio, seed)
+            log_mel = losses.log_mel_distance(audio, made, self.model.sample_rate)
+            found.append(torch.stack([self.on_signal(audio, made), log_mel]))
+        spectral, log_mel = torch.stack(found).mean(0).tolist()
+        return {"spectral": spectral, "log_mel": log_mel}
+
+    def is_finite(self) -> bool:
+        """Whether every weight and statistic of model and critics is a number. Source: this course. Notebook:
+        04."""
+        tensors = [*self.model.state_dict().values(), *self.critics.parameters()]
+        return bool(torch.stack([t.detach().isfinite().all() for t in tensors]).all())
+
+    def rehearse(self, audio: Tensor, tries: int = 1, compiled: bool = False) -> tuple[float, float]:
+        """Do steps of each kind on a copy, so that a lack of memory shows now; nothing of this object
+        changes.
+
+        Args:
+            audio: a batch of the size that training will use.
+            tries: steps of each kind, of which the fastest counts.
+            compiled: through `torch.compile`.
+        Returns:
+            seconds of a phase-one step, and of a phase-two step on average.
+        Source: this course. Notebook: 04.
+        """
+        double = copy.deepcopy(self)
+        if compiled:
+            double.compile()
+
+        def seconds(step: int, start: int) -> float:
+            found = []
+            for _ in range(tries):
+                begin = time.perf_counter()
+                values = double.step(audio, step, start)
+                next(iter(values.values())).item()  # waits for the device
+                found.append(time.perf_counter() - begin)
+            return min(found)
+
+        if double.phase == 1:
+            first = seconds(0, 1)
+            double.enter_phase_two()
+        else:
+            first = 0.0
+        critics, decoder = seconds(0, 0), seconds(1, 0)
+        share = 1 / self.config.discriminator_every
+        return first, share * critics + (1 - share) * decoder
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """The rate of phase one at a step: linear warm-up from near 0, then constant or a half cosine down to a
+    tenth.
+
+    Args:
+        step: counted from 0.
+    Source: SGDR (arXiv 1608.03983), section 3, without restarts. Notebook: 04.
+    """
+    rate = config.learning_rate * min(1.0, (step + 1) / max(config.warmup_steps, 1))
+    if config.cosine_decay:
+        done = min(1.0, step / config.phase_one_steps)
+        rate *= 0.1 + 0.9 * (0.5 + 0.5 * math.cos(math.pi * done))
+    return rate

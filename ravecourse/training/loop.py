@@ -1,0 +1,297 @@
+"""Training, both phases in one loop: prepare, rehearse, then step after step until done or asked to stop.
+
+What a step computes is in `steps`; what is told meanwhile, in `journal`.
+
+Notebook: 04, 06.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ravecourse.config import ModelConfig, TrainingConfig
+from ravecourse.dataset import Crops, Store
+from ravecourse.errors import RaveCourseError
+from ravecourse.model import Checkpoint, checkpoint, latent
+from ravecourse.runtime import choose_device, threads
+
+from . import setup
+from .compiling import compile_if_faster
+from .learner import Learner, learning_rate
+from .losses import beta_at
+from .monitor import LOG_EVERY, Journal, NotFinite, Progress, flat_steps
+from .stopping import asked_to_stop
+
+PHASE_ONE_NAME = "phase_one.pt"  # the checkpoint from which phase two began
+VALIDATION_SECONDS = 30  # of held-out sound a validation, at most
+LATENT_SECONDS = 90  # of training sound for the principal directions
+LISTEN_SECONDS = 4  # of held-out sound in TensorBoard
+LATENT_SEED = 1 << 34  # which crops the latent is measured on, apart from those of the steps
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a call of `train` ended.
+
+    Source: this course. Notebook: 04.
+    """
+
+    run_folder: Path
+    step: int  # steps done
+    phase: int
+    finished: bool  # all planned steps are done
+    message: str  # what happened and how to go on, for people
+    validation: dict[str, float] | None  # "spectral" and "log_mel" on held-out sound; None without any
+    seconds: float  # trained, earlier calls included
+
+    @property
+    def interrupted(self) -> bool:
+        """Stopped before the planned end. Source: this course. Notebook: 04."""
+        return not self.finished
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file to resume or export from. Source: this course. Notebook: 04."""
+        return self.run_folder / checkpoint.NAME
+
+
+def train(
+    dataset: Store | Path | str,
+    run_folder: Path | str,
+    model_config: ModelConfig | None = None,
+    training_config: TrainingConfig | None = None,
+    *,
+    device: str = "auto",
+    resume: bool = True,
+    phase_two_now: bool = False,
+    compile: bool = False,
+    progress: bool = True,
+    tensorboard: bool = True,
+    on_step: Callable[[Progress], bool | None] | None = None,
+) -> Result:
+    """Train a model, or go on training it, until the planned steps are done.
+
+    Ctrl-C (or SIGTERM) ends the step at hand, saves and returns; a second Ctrl-C stops at once. Going on from a
+    checkpoint gives the same weights as never having stopped, on a CPU to the bit: crops and noise are functions of
+    the seed and the step. How many threads compute is tried at the start and kept, as far as the machine has them.
+
+    Args:
+        dataset: what `prepare` wrote.
+        run_folder: gets `checkpoint.pt`, `phase_one.pt`, `losses.csv` and `tensorboard/`.
+        model_config, training_config: None takes those of the run folder's checkpoint.
+        device: "auto" (CUDA, else MPS, else CPU) or a name that torch knows.
+        resume: go on from the run folder's checkpoint if there is one; False begins anew and replaces it.
+        phase_two_now: end phase one here and begin phase two.
+        compile: try `torch.compile`, and use it where it makes steps faster; the weights are then the same to rounding.
+        progress: show a bar and messages.
+        tensorboard: write for TensorBoard.
+        on_step: called after each step; training saves and ends when it returns False.
+    Raises:
+        RaveCourseError: settings that do not fit each other or the dataset, too little memory for either phase, a
+            loss that is not a number.
+    Source: RAVE (arXiv 2111.05011), section 3.1. Notebook: 04.
+    """
+    store = dataset if isinstance(dataset, Store) else Store(Path(dataset))
+    run_folder, target = Path(run_folder), choose_device(device)
+    found = checkpoint.load(run_folder) if resume and (run_folder / checkpoint.NAME).is_file() else None
+    model_config, config = setup.settle(found, model_config, training_config, phase_two_now, run_folder)
+    setup.check_fit(store, model_config, config)
+
+    crops = Crops(store, "train", config.crop_samples, config.batch_size, config.seed, setup.augmentation(config))
+    learner = Learner(model_config, config, target)
+    step, history, seconds = 0, [], 0.0
+    if found:
+        step, history, seconds = found.step, found.notes["validations"], found.notes["seconds"]
+        learner.model.load_state_dict(found.model)
+    phase_two_start = setup.phase_two_start(found, config, phase_two_now)
+    end = phase_two_start + config.phase_two_steps
+    known = min(found.notes.get("threads", 0), torch.get_num_threads()) if found else 0
+    count, pace = known or torch.get_num_threads(), (0.0, 0.0)
+    if step < end:
+        count, pace = _rehearse(learner, crops.batch(0).audio, config, known)
+    if found:
+        _restore(learner, found)
+
+    journal = Journal(run_folder, start=step, phase_two_start=phase_two_start, end=end, seconds=seconds, pace=pace,
+                      bar=progress, tensorboard=tensorboard)
+
+    def save(name: str = checkpoint.NAME) -> None:
+        journal.settle()
+        if not learner.is_finite():
+            raise NotFinite(step, "a weight")
+        checkpoint.save(run_folder / name, _snapshot(learner, model_config, config, step, phase_two_start, {
+            "validations": history, "seconds": journal.seconds, "threads": count, "dataset": store.path.name,
+            "recordings": sorted({entry.name for entry in store.train})}))
+
+    saved, warned, stop = step, False, ""
+    try:
+        with threads(count), asked_to_stop() as asked, ThreadPoolExecutor(1) as reader:
+            if compile and step < end:
+                journal.say(compile_if_faster(learner, crops.batch(0).audio))
+                journal.restart_clock()
+            upcoming = reader.submit(crops.batch, step)
+            while step < end and not stop:
+                if learner.phase == 1 and step >= phase_two_start:
+                    _measure_latent(learner, store, config, LATENT_SECONDS)
+                    save(PHASE_ONE_NAME)
+                    learner.enter_phase_two()
+                    journal.restart_clock()
+                audio = _on_the_way(upcoming.result().audio, target)
+                upcoming = reader.submit(crops.batch, step + 1)
+                values = learner.step(audio, step, phase_two_start)
+                step += 1
+                journal.note(step, learner.phase, values)
+
+                validates = step % config.validation_every == 0 or step in (phase_two_start, end)
+                statistics = None
+                if validates:
+                    if learner.phase == 1:
+                        statistics = _measure_latent(learner, store, config, LATENT_SECONDS / 8)
+                    validation = _validate(learner, store, config)
+                    if validation:
+                        journal.validated(step, validation, statistics.kl if statistics else None)
+                        history.append([step, learner.phase, validation["spectral"], validation["log_mel"]])
+                        _let_hear(learner, store, journal, step)
+                    warned = _advise(journal, learner, statistics, history, warned)
+                    journal.restart_clock()
+                if step % LOG_EVERY == 0 or validates:
+                    known = {"alive_dimensions": latent.alive(statistics.kl)} if statistics else {}
+                    journal.row(step, learner.phase, **_settings(learner, config, step - 1), **known)
+                if step % config.checkpoint_every == 0 and step < end:
+                    save()
+                    saved = step
+                    journal.restart_clock()
+                if on_step is not None and on_step(journal.progress(step, learner.phase)) is False:
+                    stop = "Stopped"
+                stop = stop or asked()
+            if step >= end or step > saved:
+                if learner.phase == 1:
+                    _measure_latent(learner, store, config, LATENT_SECONDS)
+                save()
+    except NotFinite as error:
+        raise RaveCourseError(_not_finite(error, crops, saved, run_folder, learner)) from error
+    finally:
+        journal.close()
+
+    message = (f"Trained {step} steps; the model is in {run_folder}." if step >= end else
+               f"{stop} after {step} of {end} steps and saved. The same command goes on from here"
+               + (", and with --phase-two-now in phase two." if learner.phase == 1 and config.phase_two_steps else "."))
+    last = {"spectral": history[-1][2], "log_mel": history[-1][3]} if history else None
+    return Result(run_folder, step, learner.phase, step >= end, message, last, journal.seconds)
+
+
+def _rehearse(learner: Learner, audio: Tensor, config: TrainingConfig, known: int) -> tuple[int, tuple[float, float]]:
+    """How many threads, and the pace; its steps of each phase tell a lack of memory before hours of phase one.
+
+    Args:
+        known: the number with which this training began, since others add up in another order; 0 if there is none.
+    """
+    try:
+        if known:
+            with threads(known):
+                return known, learner.rehearse(audio)
+        return setup.choose_threads(learner, audio)
+    except (RuntimeError, MemoryError) as error:
+        text = str(error).lower()
+        if not isinstance(error, MemoryError) and not any(
+                sign in text for sign in ("out of memory", "can't allocate memory", "not enough memory")):
+            raise
+        raise RaveCourseError(
+            f"Training does not fit into the memory of {learner.device} with batch_size {config.batch_size} and "
+            f"crop_samples {config.crop_samples}. Halve batch_size, or halve crop_samples.") from error
+    finally:
+        if learner.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _restore(learner: Learner, found: Checkpoint) -> None:
+    if found.phase == 2:
+        learner.enter_phase_two()
+    if found.discriminator:
+        learner.critics.load_state_dict(found.discriminator)
+    if found.generator_optimiser:
+        learner.optimiser.load_state_dict(found.generator_optimiser)
+    if found.discriminator_optimiser:
+        learner.critics_optimiser.load_state_dict(found.discriminator_optimiser)
+
+
+def _snapshot(learner: Learner, model_config: ModelConfig, config: TrainingConfig, step: int, phase_two_start: int,
+              notes: dict[str, Any]) -> Checkpoint:
+    return Checkpoint(model_config, learner.model.state_dict(), config, step, learner.phase, phase_two_start,
+                      learner.critics.state_dict(), learner.optimiser.state_dict(),
+                      learner.critics_optimiser.state_dict(), notes)
+
+
+def _on_the_way(audio: Tensor, device: torch.device) -> Tensor:
+    return audio.pin_memory() if device.type == "cuda" else audio
+
+
+def _batches(config: TrainingConfig, sample_rate: int, seconds: float) -> int:
+    return max(1, round(seconds * sample_rate / (config.batch_size * config.crop_samples)))
+
+
+def _measure_latent(learner: Learner, store: Store, config: TrainingConfig, seconds: float) -> latent.LatentStatistics:
+    """Encode training sound as it is (no augmentation) and write what was found into the model's buffers."""
+    crops = Crops(store, "train", config.crop_samples, config.batch_size, LATENT_SEED + config.seed)
+    count = min(_batches(config, store.sample_rate, seconds), 2 * len(crops))
+    with torch.compiler.set_stance("force_eager"):  # what is compiled is compiled for the steps
+        statistics = latent.measure(learner.model, (crops.batch(i).audio for i in range(count)))
+    if statistics.frames > 1:
+        latent.store(learner.model, statistics)
+    return statistics
+
+
+def _validate(learner: Learner, store: Store, config: TrainingConfig) -> dict[str, float] | None:
+    if not store.validation:
+        return None
+    crops = Crops(store, "validation", config.crop_samples, config.batch_size, config.seed)
+    count = min(len(crops), _batches(config, store.sample_rate, VALIDATION_SECONDS))
+    return learner.validate(crops.batch(i).audio for i in range(count))
+
+
+def _let_hear(learner: Learner, store: Store, journal: Journal, step: int) -> None:
+    hop = learner.model.hop_length
+    audio = store.held_out()[:, :LISTEN_SECONDS * store.sample_rate]
+    audio = audio[:, :audio.shape[1] // hop * hop]
+    if audio.shape[1]:
+        made = learner.reconstruct(audio[None].to(learner.device))[0]
+        journal.sound("sound/recording", audio, step, store.sample_rate)
+        journal.sound("sound/reconstruction", made, step, store.sample_rate)
+
+
+def _advise(journal: Journal, learner: Learner, statistics: latent.LatentStatistics | None,
+            history: list[list[float]], warned: bool) -> bool:
+    """Say what a person may want to act on in phase one; a flat curve is told once."""
+    if statistics is None:
+        return warned
+    alarm = latent.collapse_alarm(statistics.kl, learner.model.fidelity.cpu())
+    if alarm:
+        journal.say(alarm)
+    flat = flat_steps([(int(step), spectral) for step, phase, spectral, _ in history if phase == 1]) if history else 0
+    if flat and not warned:
+        journal.say(f"Phase one has been flat for {flat} steps: stop with Ctrl-C and go on with --phase-two-now.")
+    return warned or bool(flat)
+
+
+def _settings(learner: Learner, config: TrainingConfig, step: int) -> dict[str, float]:
+    """What the CSV tells beside the losses."""
+    if learner.phase == 2:
+        return {"learning_rate": config.adversarial_learning_rate}
+    return {"learning_rate": learning_rate(config, step),
+            "beta": beta_at(step, config.beta_start, config.beta, config.beta_ramp_steps)}
+
+
+def _not_finite(error: NotFinite, crops: Crops, saved: int, run_folder: Path, learner: Learner) -> str:
+    batch = crops.batch(error.step - 1)
+    broken = [name for audio, name in zip(batch.audio, batch.sources, strict=True) if not audio.isfinite().all()]
+    where = (f"These recordings hold values that are not numbers: {', '.join(broken)}. Mend or remove them." if broken
+             else f"Its batch came from {', '.join(batch.sources[:4])}"
+                  f"{' and others' if len(batch.sources) > 4 else ''}. Lower learning_rate "
+                  f"({learner.optimiser.param_groups[0]['lr']:g} at this step) or look at these recordings.")
+    kept = f"The checkpoint of step {saved} in {run_folder} is intact." if saved else "Nothing was saved yet."
+    return f"{error.name} was not a number at step {error.step}, in phase {learner.phase}. {where} {kept}"

@@ -1,0 +1,83 @@
+"""Figures show what they say: axes with units, one panel for each sound or curve, values where they belong."""
+
+import math
+from pathlib import Path
+
+import matplotlib
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+
+from ravecourse.course import plots
+from ravecourse.errors import RaveCourseError
+
+
+def labelled(figure) -> bool:  # noqa: ANN001
+    panels = [axis for axis in figure.axes if axis.get_visible() and axis.get_label() != "<colorbar>"]
+    return all(axis.get_ylabel() for axis in panels) and any(axis.get_xlabel() for axis in panels)
+
+
+@pytest.mark.parametrize("frequency", [200, 1000, 8000])
+def test_a_sine_is_a_line_at_its_frequency_and_level(frequency: int) -> None:
+    rate, level = 48000, 0.5
+    sine = level * torch.sin(2 * math.pi * frequency * torch.arange(rate) / rate)
+    figure = plots.spectrograms({"sine": sine, "noise": torch.randn(2, rate // 2)}, rate, "title")
+    assert labelled(figure) and "(s)" in figure.axes[1].get_xlabel() and "(kHz)" in figure.axes[0].get_ylabel()
+    image = figure.axes[0].images[0]
+    values = np.asarray(image.get_array())
+    row = int(values[:, values.shape[1] // 2].argmax())
+    assert row * rate / 2048 == pytest.approx(frequency, abs=rate / 2048)
+    assert values.max() == pytest.approx(20 * math.log10(level), abs=1.5)  # dB re a full-scale sine
+    assert image.get_extent()[1] == pytest.approx(1.0)
+    assert figure.axes[0].get_title(loc="left") == "sine"
+
+
+def test_waveforms_and_short_or_empty_sounds() -> None:
+    figure = plots.waveforms({"a": torch.randn(1, 500), "b": torch.zeros(2, 10)}, 8000)
+    assert labelled(figure) and len(figure.axes) == 2
+    plots.spectrograms({"short": torch.zeros(1, 3)}, 48000)
+    for nothing in (plots.waveforms, plots.spectrograms):
+        with pytest.raises(RaveCourseError, match="no sound"):
+            nothing({}, 48000)
+
+
+def curves(path: Path, steps: int) -> Path:
+    lines = ["step,phase,seconds,loss,critics,note"]
+    lines += [f"{i},{1 if i <= steps // 2 else 2},{i / 10},{100 / i},{i % 7 if i > steps // 2 else ''},x"
+              for i in range(1, steps + 1)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("steps", [10, 200])
+def test_losses_draw_each_curve_with_the_border_of_the_phases(steps: int, tmp_path: Path) -> None:
+    figure = plots.losses(curves(tmp_path / "losses.csv", steps))
+    shown = {axis.get_title(loc="left"): axis for axis in figure.axes if axis.get_visible()}
+    assert set(shown) == {"loss", "critics"} and labelled(figure)
+    line = shown["loss"].lines[0]
+    np.testing.assert_allclose(line.get_xdata(), range(1, steps + 1))
+    np.testing.assert_allclose(line.get_ydata(), [100 / i for i in range(1, steps + 1)])
+    assert list(shown["critics"].lines[0].get_xdata())[0] == steps // 2 + 1  # empty cells are no points
+    borders = [drawn for drawn in shown["loss"].lines if drawn.get_linestyle() == "--"]
+    assert list(borders[0].get_xdata()) == [steps // 2 + 1] * 2
+    only = plots.losses(tmp_path / "losses.csv", ["critics"])
+    assert [axis.get_title(loc="left") for axis in only.axes if axis.get_visible()] == ["critics"]
+
+
+def test_losses_of_no_training_are_told(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "empty.csv").write_text("step,phase,loss\n")
+    for name in ("gone.csv", "other.csv", "empty.csv"):
+        with pytest.raises(RaveCourseError, match=name):
+            plots.losses(tmp_path / name)
+    with pytest.raises(RaveCourseError, match="colour.*loss"):
+        plots.losses(curves(tmp_path / "l.csv", 5), ["colour"])
+
+
+def test_saving_writes_a_picture_and_leaves_the_backend_alone(tmp_path: Path) -> None:
+    backend = matplotlib.get_backend()
+    plots.save(plots.waveforms({"a": torch.randn(100)}, 100), tmp_path / "a.png")
+    picture = matplotlib.image.imread(tmp_path / "a.png")
+    assert picture.shape[1] == 1100 and picture.std() > 0.01
+    assert matplotlib.get_backend() == backend and list(tmp_path.iterdir()) == [tmp_path / "a.png"]

@@ -1,0 +1,492 @@
+"""The widgets, moved from Python: picture and sound follow, counts mean what they say, a stop keeps the training."""
+
+import html
+import io
+import threading
+import time
+import wave
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import ipywidgets
+import matplotlib.image
+import numpy as np
+import pytest
+import soundfile
+import torch
+from helpers import realistic, signal
+from matplotlib.figure import Figure
+from scipy.stats import binom
+
+from ravecourse.audio.loudness import loudness_lufs
+from ravecourse.config import preset, training_preset
+from ravecourse.course import widgets
+from ravecourse.course.listening import LISTENING_LUFS
+from ravecourse.course.widgets import abx, base
+from ravecourse.dataset.preparation import prepare
+from ravecourse.dataset.store import Store
+from ravecourse.errors import RaveCourseError
+from ravecourse.model import checkpoint
+from ravecourse.model.rave import RAVE
+from ravecourse.streaming.model import StreamingRAVE
+from ravecourse.training.loop import train
+from ravecourse.training.monitor import Progress
+
+RATE = 16000
+TINY = preset("tiny", sample_rate=RATE, capacity=8, latent_size=4, scale_capacity=2, scales=2, noise_capacity=8)
+BIT = 1 / 32767
+
+
+@pytest.fixture(scope="module")
+def model() -> RAVE:
+    return realistic(RAVE(TINY))
+
+
+@pytest.fixture(scope="module")
+def recording() -> torch.Tensor:
+    return signal(RATE, sample_rate=RATE)[0]  # [1, T]
+
+
+def decoded(player: ipywidgets.Audio) -> torch.Tensor:
+    """What a player plays: [C, T], -1 to 1."""
+    with wave.open(io.BytesIO(player.value)) as file:
+        assert file.getsampwidth() == 2
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
+    return torch.tensor(samples.T / 32767, dtype=torch.float32)
+
+
+def pixels(image: ipywidgets.Image) -> np.ndarray:
+    return matplotlib.image.imread(io.BytesIO(image.value), format="png")
+
+
+def everything(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from everything(child)
+
+
+def all_of_them(model: RAVE, recording: torch.Tensor) -> list[base.CourseWidget]:
+    return [widgets.LatentExplorer(model, recording, seconds=0.5), widgets.TraceScrubber(model, recording),
+            widgets.BlockViewer(model, recording, seconds=0.3), widgets.ABX(recording, -recording, RATE),
+            widgets.LiveCurves()]
+
+
+# --- what all share
+
+def test_controls_are_labelled_and_players_stay_silent_until_asked(model: RAVE, recording: torch.Tensor) -> None:
+    for widget in all_of_them(model, recording):
+        found = list(everything(widget.box))
+        assert widget.image in found
+        for control in found:
+            if "description" in control.keys and not isinstance(control, (ipywidgets.Label, ipywidgets.HTML)):
+                assert control.description and control.tooltip, (widget, control)
+            if hasattr(control, "continuous_update"):
+                assert control.continuous_update is False
+            if isinstance(control, ipywidgets.Audio):
+                assert not control.autoplay
+            if isinstance(control, (ipywidgets.Audio, ipywidgets.Image)):
+                assert control.tooltip is None  # ipywidgets 8.1 shows none of the two with a tooltip
+
+
+def test_pictures_have_a_white_ground_for_dark_pages(model: RAVE, recording: torch.Tensor) -> None:
+    for widget in all_of_them(model, recording):
+        corner = pixels(widget.image)[:2, :2].reshape(4, -1)
+        assert (corner == 1).all()
+
+
+@pytest.mark.parametrize("setting", ["live", "static"])
+def test_each_shows_itself_live_or_still(model: RAVE, recording: torch.Tensor, setting: str,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(base.SETTING, setting)
+    shown: list[Any] = []
+    monkeypatch.setattr(base, "display", lambda thing, raw=False: shown.append(thing))
+    players: list[Any] = []
+    monkeypatch.setattr(base, "listen", lambda sounds, rate: players.append((sounds, rate)))
+    for widget in all_of_them(model, recording):
+        shown.clear(), players.clear()
+        if isinstance(widget, widgets.LiveCurves):
+            widget._ipython_display_()
+            assert bool(shown) is (setting == "live")  # nothing to see yet
+            widget._collect(told(1, spectral=1.0))
+            shown.clear()
+        widget._ipython_display_()
+        if setting == "static":
+            assert isinstance(shown[0], Figure)
+            assert [rate for _, rate in players] == [RATE] * bool(widget.sounds())
+        else:
+            assert "application/vnd.jupyter.widget-view+json" in shown[0]
+            assert shown[0]["image/png"].startswith("iVBOR")  # also for a page that knows no widgets
+            assert not players
+
+
+@pytest.mark.parametrize("kernel, server, extra, expected", [
+    (False, True, {}, False), (True, False, {}, False), (True, True, {}, True),
+    (True, False, {"__vsc_ipynb_file__": "a.ipynb"}, True)])
+def test_they_are_live_where_a_person_has_the_notebook_open(kernel: bool, server: bool, extra: dict, expected: bool,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(base.SETTING, raising=False)
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    if server:
+        monkeypatch.setenv("JPY_SESSION_NAME", "a.ipynb")
+    shell = SimpleNamespace(kernel=object(), user_ns=extra) if kernel else None
+    monkeypatch.setattr(base, "get_ipython", lambda: shell)
+    assert widgets.live() is expected
+    for wanted in ("live", "static"):
+        monkeypatch.setenv(base.SETTING, wanted)
+        assert widgets.live() is (wanted == "live")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_wav_holds_the_sound_and_clips(channels: int) -> None:
+    audio = torch.linspace(-1.5, 1.5, 1001).repeat(channels, 1)
+    found = decoded(base.player(audio, RATE))
+    assert found.shape == audio.shape
+    assert (found - audio.clamp(-1, 1)).abs().max() <= BIT / 2 + 1e-6
+
+
+@pytest.mark.parametrize("level", [0.01, 0.1, 0.9])
+def test_gain_reaches_the_loudness_of_listening_unless_it_would_clip(level: float) -> None:
+    audio = level * signal(RATE, sample_rate=RATE)[0]
+    gained = base.levelled(audio, base.listening_gain(audio, RATE))
+    assert gained.abs().max() <= base.PEAK + 1e-6
+    assert abs(loudness_lufs(gained, RATE) - LISTENING_LUFS) < 0.1
+    assert base.listening_gain(torch.zeros(1, RATE), RATE) == 1
+    assert base.levelled(audio, 1e4).abs().max() == pytest.approx(base.PEAK)
+
+
+# --- latent explorer
+
+def test_the_sound_is_that_of_the_latents(model: RAVE, recording: torch.Tensor) -> None:
+    explorer = widgets.LatentExplorer(model, recording, seconds=0.5)
+    cut = recording[:, :round(0.5 * RATE / TINY.hop_length) * TINY.hop_length]
+    mean = model.encode(cut[None])[0].detach()
+    still = model.decode(mean, generator=torch.Generator().manual_seed(0))[0].detach()
+    gain = base.listening_gain(still, RATE)
+    assert torch.allclose(explorer.latents(), mean, atol=1e-5)
+    for i, value in [(0, 1.5), (2, -2.0), (0, 0.0)]:
+        before, sound = explorer.image.value, explorer.player.value
+        explorer.sliders[i].value = value
+        assert explorer.image.value != before and explorer.player.value != sound
+        moved = mean + ((explorer.positions * model.latent_std) @ model.latent_pca)[None, :, None]
+        assert torch.allclose(explorer.latents(), moved, atol=1e-5)
+        heard = model.decode(moved, generator=torch.Generator().manual_seed(0))[0].detach()
+        factor = min(gain, base.PEAK / float(heard.abs().max()))
+        assert (decoded(explorer.player) - factor * heard).abs().max() < 2 * BIT
+
+
+@pytest.mark.parametrize("direction", range(4))
+def test_a_slider_moves_its_own_direction_by_standard_deviations(model: RAVE, recording: torch.Tensor,
+                                                                 direction: int) -> None:
+    explorer = widgets.LatentExplorer(model, recording, seconds=0.3)
+    still = explorer.latents()
+    explorer.sliders[direction].value = 1.5
+    along = model.latent_pca @ (explorer.latents() - still)[0].mean(1)
+    expected = torch.zeros(4)
+    expected[direction] = 1.5 * model.latent_std[direction]
+    assert torch.allclose(along, expected, atol=1e-4)
+
+
+def test_a_held_sound_starts_at_the_mean_latent(model: RAVE, recording: torch.Tensor) -> None:
+    explorer = widgets.LatentExplorer(model, seconds=0.25, directions=2)
+    assert len(explorer.sliders) == 2 and explorer.base.options == ("a held sound",)
+    assert torch.equal(explorer.latents()[0, :, 3], model.latent_mean)
+    assert explorer.sound().shape[1] == pytest.approx(0.25 * RATE, abs=TINY.hop_length)
+    both = widgets.LatentExplorer(model, recording, seconds=0.25)
+    before = both.player.value
+    both.base.value = "a held sound"
+    assert both.player.value != before and torch.equal(both.latents()[0, :, 3], model.latent_mean)
+
+
+def test_reset_and_random_draw_once(model: RAVE, recording: torch.Tensor) -> None:
+    explorer = widgets.LatentExplorer(model, recording, seconds=0.3, seed=3)
+    first, drawn = explorer.player.value, []
+    explorer.image.observe(lambda change: drawn.append(1), "value")
+    explorer.random_button.click()
+    random = explorer.positions
+    assert len(drawn) == 1 and random.abs().max() <= 3 and (random != 0).any()
+    explorer.reset_button.click()
+    assert len(drawn) == 2 and explorer.player.value == first and (explorer.positions == 0).all()
+    again = widgets.LatentExplorer(model, recording, seconds=0.3, seed=3)
+    again.random()
+    assert torch.equal(again.positions, random)
+    explorer.autoplay.value = True
+    assert explorer.player.autoplay
+
+
+def test_the_widgets_leave_the_model_alone_and_refuse_too_little(model: RAVE) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    for make in (widgets.LatentExplorer, widgets.TraceScrubber, widgets.BlockViewer):
+        with pytest.raises(RaveCourseError, match="longer|blocks"):
+            make(model, torch.zeros(1, 10))
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+# --- encoder traces
+
+def test_traces_are_the_latent_in_standard_deviations(model: RAVE, recording: torch.Tensor) -> None:
+    scrubber = widgets.TraceScrubber(model, recording, directions=3)
+    mean = model.encode(scrubber.recording[None])[0][0].detach()
+    for i in range(3):
+        expected = (mean - model.latent_mean[:, None]).T @ model.latent_pca[i] / model.latent_std[i]
+        assert torch.allclose(scrubber.traces[i], expected, atol=1e-4)
+
+
+def test_the_cursor_tells_and_plays_its_moment(model: RAVE, recording: torch.Tensor) -> None:
+    scrubber = widgets.TraceScrubber(model, recording, loop_seconds=0.1)
+    first = scrubber.image.value
+    hop, fade = TINY.hop_length, round(0.005 * RATE)
+    for frame in (5, 20, scrubber.traces.shape[1] - 1):
+        scrubber.slider.value = frame * hop / RATE
+        assert scrubber.frame == frame
+        assert [bar.get_width() for bar in scrubber._bars] == scrubber.traces[:, frame].tolist()
+        assert f"frame {frame}:" in scrubber.text.value and scrubber.image.value != first
+        heard = decoded(scrubber.player)[:, fade:-fade]
+        start = frame * hop + fade
+        expected = scrubber.recording[:, start:start + heard.shape[1]]
+        assert np.corrcoef(heard[0], expected[0])[0, 1] > 0.999
+        assert scrubber.player.loop and decoded(scrubber.player)[:, 0].abs() <= BIT
+    scrubber.slider.value = 0
+    assert scrubber.image.value == first  # no trace of former cursors stays
+
+
+# --- live curves
+
+def told(step: int, end: int = 100, **losses: float) -> Progress:
+    return Progress(step, 1, 60, end, losses, None)
+
+
+class Hours:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_drawing_is_rare_but_the_end_is_drawn() -> None:
+    timer = Hours()
+    curves = widgets.LiveCurves(every=2.0, timer=timer)
+    drawn = []
+    for step in range(1, 101):
+        assert curves(told(step, spectral=1 / step)) is True
+        drawn.append(curves.drawings)
+        timer.now += 0.1
+    assert drawn[-1] == pytest.approx(6, abs=1)  # at 0, 2, 4, 6, 8 s and the end
+    assert drawn[-1] == drawn[-2] + 1
+    assert "Done: step 100 of 100" in curves.text.value and curves.stop_button.disabled
+
+
+def test_slow_drawing_makes_itself_rare(monkeypatch: pytest.MonkeyPatch) -> None:
+    timer = Hours()
+    curves = widgets.LiveCurves(every=1.0, timer=timer)
+
+    def slow(last: bool) -> None:
+        curves.drawings += 1
+        timer.now += 0.5
+
+    monkeypatch.setattr(curves, "_redraw", slow)
+    for step in range(1, 1001):
+        curves(told(step, end=2000, spectral=1.0))
+        timer.now += 0.1
+    assert 0.5 * curves.drawings <= 1.1 * widgets.curves.SHARE * (timer.now - 100)
+
+
+def test_a_curve_holds_what_was_told_and_few_points() -> None:
+    curves = widgets.LiveCurves(timer=Hours())
+    for step in range(1, 3001):
+        curves(Progress(step, 1 + (step > 1500), 1500, 4000, {"spectral": 1 / step, "kl": float(step)},
+                        {"spectral": 0.5} if step >= 2000 else None))
+    axes = {axis.get_title(loc="left"): axis for axis in curves.static().axes}
+    x, y = axes["spectral"].lines[0].get_data()
+    assert len(x) <= 501 and x[-1] == 3000 and y[-1] == 1 / 3000
+    assert axes["spectral"].lines[1].get_data()[0].tolist() == [2000]  # held out, once
+    assert axes["spectral"].get_yscale() == "log" and axes["kl"].get_ylabel() == "nats"
+    assert any(text.get_text() == "phase two" for text in axes["kl"].texts)
+
+
+def test_seconds_end_it_and_a_new_training_begins_anew() -> None:
+    timer = Hours()
+    curves = widgets.LiveCurves(seconds=5, timer=timer)
+    answers = []
+    for step in range(1, 9):
+        answers.append(curves(told(step, spectral=1.0)))
+        timer.now += 1
+        if not answers[-1]:
+            break
+    assert answers == [True] * 5 + [False] and curves.stopped and curves.stop_button.disabled
+    assert curves(told(7, spectral=0.5)) is True and not curves.stopped  # the training goes on
+    assert curves._curves["spectral"] == [(1, 1.0), (7, 0.5)] and not curves.stop_button.disabled
+    assert curves(told(1, spectral=2.0)) is True  # another one
+    assert curves._curves["spectral"] == [(1, 2.0)]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("sounds")
+    soundfile.write(folder / "tones.wav", signal(6 * RATE, sample_rate=RATE)[0, 0].numpy(), RATE)
+    prepare([folder], folder / "data", sample_rate=RATE, validation=0.0, progress=False)
+    return Store(folder / "data")
+
+
+@pytest.mark.parametrize("setting", ["live", "static"])
+def test_the_stop_button_ends_a_training_that_goes_on_later(store: Store, setting: str, tmp_path: Any,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(base.SETTING, setting)
+    shown: list[Any] = []
+    monkeypatch.setattr(base, "display", lambda thing, raw=False: shown.append(thing))
+    settings = training_preset(
+        "tiny", phase_one_steps=5000, phase_two_steps=0, batch_size=1, crop_samples=1024, warmup_steps=2,
+        stft_scales=(64,), band_stft_scales=(32,), validation_every=10000, phase_probability=0.0)
+    curves = widgets.LiveCurves(every=0.05)
+
+    def press() -> None:  # in a thread, as the kernel does while a cell runs
+        while not curves._curves:
+            time.sleep(0.005)
+        curves.stop_button.click()
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    result = train(store, tmp_path, TINY, settings, device="cpu", progress=False, tensorboard=False, on_step=curves)
+    presser.join()
+    assert 0 < result.step < 5000 and result.interrupted and "saved" in result.message
+    assert f"Stopped at step {result.step} of 5000" in curves.text.value
+    assert checkpoint.load(tmp_path).step == result.step
+    assert len(shown) == 1 and isinstance(shown[0], dict if setting == "live" else Figure)
+
+    until = result.step + 4
+    again = train(store, tmp_path, device="cpu", progress=False, tensorboard=False,
+                  on_step=lambda progress: progress.step < until)
+    assert again.step == until and checkpoint.load(tmp_path).step == until
+
+
+def test_a_press_is_heard_by_the_thread_that_it_was_sent_to() -> None:
+    """The kernel leads presses back to the thread that last changed a control, unless it is made to forget that."""
+    curves = widgets.LiveCurves(timer=Hours())
+    comm = SimpleNamespace(_reply_subshell_id=None)
+    base.hear_while_busy(SimpleNamespace(comm=comm))
+    assert not hasattr(comm, "_reply_subshell_id")
+    base.hear_while_busy(SimpleNamespace(comm=None))
+    curves(told(1, spectral=1.0))
+    assert "_reply_subshell_id" not in vars(curves.stop_button.comm or SimpleNamespace())
+
+
+# --- listening test
+
+@pytest.mark.parametrize("trials", [1, 2, 5, 10, 16, 25, 100])
+def test_the_probability_is_the_binomial_one(trials: int) -> None:
+    for right in range(trials + 1):
+        assert abx.by_luck(right, trials) == pytest.approx(binom.sf(right - 1, trials, 0.5), rel=1e-9)
+    enough = abx.needed(trials)
+    if enough is None:
+        assert trials < 5
+    else:
+        assert abx.by_luck(enough, trials) < 0.05 <= abx.by_luck(enough - 1, trials)
+
+
+@pytest.mark.parametrize("right, trials, word", [
+    (10, 10, "you hear a difference"), (9, 10, "1.1% of such tests: you hear"), (8, 10, "no proof of a difference (9"),
+    (0, 10, "100.0%"), (40, 40, "fewer than 0.1%"), (3, 3, "5 trials or more")])
+def test_the_words_say_what_the_count_means(right: int, trials: int, word: str) -> None:
+    assert word in abx.meaning(right, trials)
+
+
+@pytest.fixture
+def two_sounds() -> tuple[torch.Tensor, torch.Tensor]:
+    return 0.05 * signal(4000, sample_rate=RATE, seed=1)[0], signal(5000, sample_rate=RATE, seed=2)[0]
+
+
+def test_nothing_but_the_ear_tells_x(two_sounds: tuple[torch.Tensor, torch.Tensor]) -> None:
+    test = widgets.ABX(*two_sounds, RATE, trials=12, seed=4)
+    seen: list[bytes] = []
+    sounds = list(test.sounds().values())
+    assert abs(loudness_lufs(sounds[0], RATE) - loudness_lufs(sounds[1], RATE)) < 0.01
+    for trial in range(12):
+        played = {name: player.value for name, player in test.players.items()}
+        assert len({len(value) for value in played.values()}) == 1
+        assert len(set(played.values())) == 3 and played["X"] not in seen  # not by comparing bytes either
+        seen += played.values()
+        assert test.right is None and f"Trial {trial + 1} of 12" in test.text.value
+        assert test.image.layout.display == "none"
+        heard = decoded(test.players["X"])
+        nearest = min("AB", key=lambda name: float((heard - decoded(test.players[name])).abs().max()))
+        test.buttons[nearest].click()
+    assert test.finished and test.right == 12 and test.image.layout.display is None
+    assert "12 of 12 right" in html.unescape(test.text.value) and test.buttons["A"].disabled
+    test.answer("A")
+    assert len(test.answers) == 12
+
+
+@pytest.mark.parametrize("trials", [1, 5, 8, 11])
+def test_the_order_is_balanced_comes_from_the_seed_and_changes(two_sounds: tuple, trials: int) -> None:
+    orders = []
+    for seed in (0, 0, 1, 2, 3):
+        order = widgets.ABX(*two_sounds, RATE, trials=trials, seed=seed)._order
+        assert len(order) == trials and abs(order.count("A") - order.count("B")) == trials % 2
+        orders.append("".join(order))
+    assert orders[0] == orders[1] and len(set(orders)) > 1
+
+
+def test_starting_again_forgets_and_shuffles(two_sounds: tuple) -> None:
+    test = widgets.ABX(*two_sounds, RATE, trials=10, labels=("first", "<second>"))
+    orders = set()
+    for _ in range(4):
+        for _ in range(10):
+            test.answer("B")
+        assert test.right == 5 and "&lt;second&gt;" in test.text.value
+        orders.add("".join(test._order))
+        test.again_button.click()
+        assert test.answers == [] and test.right is None
+    assert len(orders) > 1
+    with pytest.raises(RaveCourseError, match="'C'"):
+        test.answer("C")
+    with pytest.raises(RaveCourseError, match="0 trials"):
+        widgets.ABX(*two_sounds, RATE, trials=0)
+
+
+def test_where_a_peak_is_in_the_way_both_are_quieter() -> None:
+    click = torch.zeros(1, RATE)
+    click[:, 100] = 1.0
+    noise = 0.1 * torch.randn(1, RATE, generator=torch.Generator().manual_seed(0))
+    a, b = widgets.ABX(click, noise, RATE).sounds().values()
+    assert max(a.abs().max(), b.abs().max()) <= 1
+    assert abs(loudness_lufs(a, RATE) - loudness_lufs(b, RATE)) < 0.05
+
+
+# --- block viewer
+
+@pytest.mark.parametrize("hops", [1, 4])
+def test_blocks_with_caches_are_the_offline_output_and_without_they_are_not(model: RAVE, recording: torch.Tensor,
+                                                                            hops: int) -> None:
+    viewer = widgets.BlockViewer(model, recording, hops=hops, seconds=0.4)
+    assert viewer.delay_samples == StreamingRAVE(model).delay_samples > 0
+    errors = [viewer.errors(block) for block in range(viewer.count)]
+    heard = viewer.cached[:, viewer.delay_samples:]
+    assert (heard - viewer.offline[:, :heard.shape[1]]).abs().max() < 1e-4
+    assert max(cached for _, cached in errors) < 1e-4
+    assert min(alone for alone, _ in errors[1:]) > 1e-2
+
+
+def test_the_viewer_shows_what_the_layers_hold_and_steps(model: RAVE, recording: torch.Tensor) -> None:
+    viewer = widgets.BlockViewer(model, recording, seconds=0.4, caches=3)
+    streaming = StreamingRAVE(model).eval()
+    streaming.heads.noise_scale.zero_()
+    with torch.no_grad():
+        for block in range(3):
+            streaming(viewer.input[None, :, block * viewer.block_samples:(block + 1) * viewer.block_samples])
+    assert viewer.cache_names[0] == "analysis" and len(viewer.caches) == viewer.count
+    assert torch.allclose(viewer.caches[2][0], streaming.analysis.conv.rows[0], atol=1e-6)
+    assert torch.allclose(viewer.caches[2][-1], streaming.synthesis.conv.rows[0], atol=1e-5)
+    viewer.slider.value = 0
+    before = viewer.image.value
+    viewer.forth.click()
+    assert viewer.block == 1 and viewer.image.value != before and "block 1 of" in viewer.text.value
+    viewer.back.click()
+    viewer.back.click()
+    assert viewer.block == 0 and viewer.image.value == before
+    viewer.step(1000)
+    assert viewer.block == viewer.count - 1
+    with pytest.raises(RaveCourseError, match="blocks"):
+        widgets.BlockViewer(model, recording, hops=1000)

@@ -1,0 +1,546 @@
+"""Training: exact to the bit whatever interrupts it, honest when it fails, and it learns."""
+
+import copy
+import csv
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from helpers import needs_torch_compile
+from torch._dynamo.utils import counters
+
+from ravecourse.config import ModelConfig, preset, training_preset
+from ravecourse.dataset.crops import Crops
+from ravecourse.dataset.preparation import prepare
+from ravecourse.dataset.store import Store
+from ravecourse.errors import RaveCourseError
+from ravecourse.model import checkpoint
+from ravecourse.runtime import choose_device, clock
+from ravecourse.training import loop as training
+from ravecourse.training import setup
+from ravecourse.training.learner import Learner, learning_rate
+from ravecourse.training.loop import train
+from ravecourse.training.losses import log_mel_distance
+from ravecourse.training.monitor import COLUMNS, flat_steps
+
+CPU = torch.device("cpu")
+SMALL = {"sample_rate": 16000, "capacity": 8, "latent_size": 4, "scale_capacity": 2, "scales": 2}
+TINY = preset("tiny", **SMALL, noise_capacity=8)
+LIKE_V1 = ModelConfig(preset="v1", architecture="v1", ratios=(2, 2), capacity=4, latent_size=4, sample_rate=16000,
+                      noise_bands=3, noise_strides=(2, 2), scales=2, scale_capacity=2, periods=(3,), period_capacity=2)
+
+
+def plans(**overrides):
+    quick = dict(phase_one_steps=6, phase_two_steps=6, batch_size=2, crop_samples=1024, warmup_steps=2,
+                 beta_ramp_steps=4, waveform_steps=2, stft_scales=(256, 64), band_stft_scales=(32,), validation_every=4,
+                 checkpoint_every=5, discriminator_every=3, phase_probability=0.2)
+    return training_preset("tiny", **{**quick, **overrides})
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Twelve seconds of decaying harmonic tones at 16 kHz, in four recordings."""
+    folder = tmp_path_factory.mktemp("sounds")
+    generator = np.random.default_rng(0)
+    time_axis = np.arange(8000) / 16000
+    for index in range(4):
+        notes = []
+        for _ in range(6):
+            pitch = 110 * 2 ** (generator.integers(0, 24) / 12)
+            partials = sum(np.sin(2 * np.pi * k * pitch * time_axis) / k for k in range(1, 8))
+            notes.append(0.15 * partials * np.exp(-4 * time_axis) + 1e-4 * generator.standard_normal(8000))
+        soundfile.write(folder / f"tones_{index}.wav", np.concatenate(notes), 16000)
+    prepare([folder], folder / "data", sample_rate=16000, validation=0.25, progress=False)
+    return Store(folder / "data")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small tensors: more threads only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def quiet(store, folder, *args, **kwargs):
+    return train(store, folder, *args, device="cpu", progress=False, tensorboard=False, **kwargs)
+
+
+def stopping_at(*steps):
+    return lambda progress: progress.step not in steps
+
+
+def flat(state, prefix=""):
+    """A nested state as {path: tensor or value}."""
+    if isinstance(state, dict):
+        return {k: v for key, value in state.items() for k, v in flat(value, f"{prefix}/{key}").items()}
+    if isinstance(state, list | tuple):
+        return flat(dict(enumerate(state)), prefix)
+    return {prefix: state}
+
+
+def assert_same(a, b):
+    a, b = flat(a), flat(b)
+    assert a.keys() == b.keys()
+    for key, value in a.items():
+        assert torch.equal(value, b[key]) if isinstance(value, torch.Tensor) else value == b[key], key
+
+
+def states(folder):
+    found = checkpoint.load(folder)
+    return {"model": found.model, "critics": found.discriminator, "optimiser": found.generator_optimiser,
+            "critics_optimiser": found.discriminator_optimiser, "step": found.step, "phase": found.phase,
+            "validations": found.notes["validations"]}
+
+
+# ------------------------------------------------------------------------------------------------ exact resume
+
+@pytest.fixture(scope="module")
+def uninterrupted(store, tmp_path_factory):
+    torch.set_num_threads(1)
+    folders = {}
+    for name, config in (("tiny", TINY), ("v1", LIKE_V1)):
+        folders[name] = tmp_path_factory.mktemp(name)
+        assert quiet(store, folders[name], config, plans()).finished
+    return folders
+
+
+@pytest.mark.parametrize(("name", "stops"), [
+    *[("tiny", stops) for stops in ((3,), (6,), (7,), (8,), tuple(range(1, 12)))],
+    *[("v1", stops) for stops in ((5,), (2, 6, 9), (11,))]])
+def test_resume_is_exact_to_the_bit(store, tmp_path, uninterrupted, name, stops):
+    """Stopped in phase one, at the border, or in phase two: weights, statistics and both optimisers agree."""
+    config = {"tiny": TINY, "v1": LIKE_V1}[name]
+    for stop in stops:
+        result = quiet(store, tmp_path, config, plans(), on_step=stopping_at(stop))
+        assert result.interrupted and result.step == stop and "same command" in result.message
+    assert quiet(store, tmp_path).finished  # configurations come from the checkpoint
+    assert_same(states(tmp_path), states(uninterrupted[name]))
+
+
+def test_compile_is_for_the_steps_alone(store, tmp_path, monkeypatch, capsys):
+    """torch.compile, kept whatever it brings; what is measured at the validations runs as it is."""
+    needs_torch_compile()
+    monkeypatch.setattr(Learner, "rehearse", lambda self, audio, tries=1, compiled=False: (2.0 - compiled, 0.0))
+    before = counters["stats"]["unique_graphs"]
+    result = train(store, tmp_path, TINY, plans(phase_one_steps=4, phase_two_steps=0), device="cpu", tensorboard=False,
+                   compile=True)
+    assert result.finished and result.validation
+    assert "torch.compile makes steps 2.00 times as fast here; training uses it" in capsys.readouterr().out
+    assert counters["stats"]["unique_graphs"] == before + 2, "the encoder and the decoder's trunk"
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize(("alone", "together", "chosen"), [(1.0, 0.5, 2), (1.0, 0.95, 1), (1.0, 8.0, 1)])
+def test_threads_that_wait_for_each_other_are_left_out(monkeypatch, alone, together, chosen):
+    monkeypatch.setattr(Learner, "rehearse", lambda self, audio: ({1: alone, 2: together}[torch.get_num_threads()], 0))
+    torch.set_num_threads(2)
+    assert setup.choose_threads(Learner(TINY, plans(), CPU), torch.zeros(2, 1, 1024)) == (
+        chosen, ({1: alone, 2: together}[chosen], 0))
+    assert torch.get_num_threads() == 2
+
+
+def test_threads_stay_as_the_training_began(store, tmp_path, uninterrupted, monkeypatch):
+    """Another number of threads adds up in another order, and would not be exact to the bit."""
+    seen = []
+
+    def watch(progress):
+        seen.append(torch.get_num_threads())
+        return progress.step != 3
+
+    torch.set_num_threads(2)
+    for choice in (1, 2):  # what the machine suggests at each start
+        monkeypatch.setattr(setup, "choose_threads", lambda learner, audio, choice=choice: (choice, (0.0, 0.0)))
+        quiet(store, tmp_path, TINY, plans(), on_step=watch)
+    assert set(seen) == {1} and len(seen) == 12 and torch.get_num_threads() == 2
+    assert_same(states(tmp_path), states(uninterrupted["tiny"]))
+    quiet(store, tmp_path)  # there is nothing left to do
+    assert checkpoint.load(tmp_path).notes["threads"] == 1
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(store, tmp_path, uninterrupted):
+    class Killed(BaseException):
+        pass
+
+    def kill(progress):
+        if progress.step == 8:
+            raise Killed
+
+    with pytest.raises(Killed):
+        quiet(store, tmp_path, TINY, plans(), on_step=kill)
+    assert checkpoint.load(tmp_path).step == 5
+    assert quiet(store, tmp_path).finished
+    assert_same(states(tmp_path), states(uninterrupted["tiny"]))
+    steps = [int(row["step"]) for row in rows(tmp_path)]
+    assert steps == sorted(set(steps)) and steps[-1] == 12
+
+
+def test_two_runs_agree_and_seeds_differ(store, tmp_path, uninterrupted):
+    quiet(store, tmp_path / "same", TINY, plans())
+    assert_same(states(tmp_path / "same"), states(uninterrupted["tiny"]))
+    quiet(store, tmp_path / "other", TINY, plans(seed=1))
+    a, b = states(tmp_path / "other")["model"], states(uninterrupted["tiny"])["model"]
+    assert not torch.equal(a["decoder.wave.parametrizations.weight.original1"],
+                           b["decoder.wave.parametrizations.weight.original1"])
+
+
+def test_the_global_generator_is_never_touched(store, tmp_path):
+    before = torch.get_rng_state()
+    quiet(store, tmp_path, TINY, plans())
+    assert torch.equal(before, torch.get_rng_state())
+
+
+# ------------------------------------------------------------------------------------------------ the two phases
+
+@pytest.mark.parametrize("config", [TINY, LIKE_V1])
+def test_phase_two_leaves_the_encoder_alone(store, tmp_path, config):
+    """Batch statistics included; decoder and critics move."""
+    quiet(store, tmp_path, config, plans(phase_two_steps=9))
+    before, after = checkpoint.load(tmp_path / training.PHASE_ONE_NAME), checkpoint.load(tmp_path)
+    assert (before.phase, after.phase) == (1, 2)
+    encoder = {k: v for k, v in before.model.items() if k.startswith("encoder.")}
+    assert_same(encoder, {k: v for k, v in after.model.items() if k.startswith("encoder.")})
+    assert any("running_mean" in k for k in encoder) == (config.architecture == "v1")
+    for part, first, last in (("decoder", before.model, after.model),
+                              ("", before.discriminator, after.discriminator)):
+        trained = [k for k in first if k.startswith(part) and ("weight" in k or "original" in k)]
+        assert trained and all(not torch.equal(first[k], last[k]) for k in trained)
+    for name in ("latent_mean", "latent_pca", "fidelity"):
+        assert torch.equal(before.model[name], after.model[name])
+
+
+def test_v1_hears_its_noise_from_phase_two_on(store, tmp_path):
+    quiet(store, tmp_path, LIKE_V1, plans())
+    before, after = checkpoint.load(tmp_path / training.PHASE_ONE_NAME), checkpoint.load(tmp_path)
+    first = training.Learner(LIKE_V1, plans(), CPU).model.state_dict()
+    noise = [k for k in first if k.startswith("decoder.noise.")]
+    assert noise and all(torch.equal(first[k], before.model[k]) for k in noise)
+    assert all(not torch.equal(before.model[k], after.model[k]) for k in noise if "transform" not in k)
+    assert (before.model["noise_level"], after.model["noise_level"]) == (0, 1)
+
+
+@pytest.mark.parametrize("every", [2, 3, 4])
+def test_who_moves_when(every):
+    """In phase two each n-th step is the critics', all others the decoder's, whatever the dataset's size."""
+    learner = Learner(TINY, plans(discriminator_every=every), CPU)
+    learner.enter_phase_two()
+    audio = 0.1 * torch.randn(2, 1, 1024, generator=torch.Generator().manual_seed(0))
+    for step in range(10, 10 + 2 * every):
+        before = {k: v.clone() for k, v in flat({"m": learner.model.state_dict(),
+                                                 "c": learner.critics.state_dict()}).items()}
+        values = learner.step(audio, step, 10)
+        moved = {k[1] for k, v in flat({"m": learner.model.state_dict(), "c": learner.critics.state_dict()}).items()
+                 if not torch.equal(v, before[k])}
+        assert moved == ({"c"} if (step - 10) % every == 0 else {"m"})
+        assert ("critics" in values) == (moved == {"c"})
+    assert all(p.requires_grad for p in learner.critics.parameters())
+
+
+def test_weights_of_the_losses_count_once():
+    """The decoder's loss is its parts, each times its weight."""
+    config = plans(feature_matching_weight=7.0, adversarial_weight=3.0)
+    learner = Learner(TINY, config, CPU)
+    audio = 0.1 * torch.randn(2, 1, 1024, generator=torch.Generator().manual_seed(0))
+    one = learner.autoencoder_step(audio, 2, torch.Generator().manual_seed(1))
+    beta = (config.beta_start * config.beta) ** 0.5  # half way up a geometric ramp of 4
+    assert one["loss"].item() == pytest.approx(
+        (one["spectral"] + one["spectral_bands"] + beta * one["kl"]).item(), rel=1e-5)
+    learner.enter_phase_two()
+    two = learner.decoder_step(audio, torch.Generator().manual_seed(1))
+    assert two["loss"].item() == pytest.approx((two["spectral"] + two["spectral_bands"] + 3 * two["adversarial"]
+                                                + 7 * two["feature_matching"]).item(), rel=1e-5)
+
+
+def test_phase_two_now(store, tmp_path):
+    with pytest.raises(RaveCourseError, match="no checkpoint"):
+        quiet(store, tmp_path, TINY, plans(), phase_two_now=True)
+    quiet(store, tmp_path, TINY, plans(), on_step=stopping_at(3))
+    result = quiet(store, tmp_path, phase_two_now=True)
+    found = checkpoint.load(tmp_path)
+    assert result.finished and (found.phase_two_start, found.step, found.phase) == (3, 9, 2)
+
+
+def test_phase_one_alone_and_then_longer(store, tmp_path):
+    assert quiet(store, tmp_path, TINY, plans(phase_two_steps=0)).finished
+    found = checkpoint.load(tmp_path)
+    assert (found.phase, found.step) == (1, 6) and found.model["fidelity"][-1] == 1
+    again = quiet(store, tmp_path)
+    assert again.finished and again.step == 6
+    result = quiet(store, tmp_path, TINY, plans(phase_one_steps=8, phase_two_steps=2))
+    assert (result.step, result.phase) == (10, 2)
+
+
+def test_latent_statistics_describe_the_training_sound(store, tmp_path):
+    quiet(store, tmp_path, TINY, plans(phase_two_steps=0))
+    model = checkpoint.load_model(tmp_path)
+    crops = Crops(store, "train", 1024, 64, seed=9)
+    with torch.no_grad():
+        rows = model.encode(crops.batch(0).audio)[0].transpose(1, 2).flatten(0, 1)
+    spread = rows.std(0)
+    assert ((model.latent_mean - rows.mean(0)).abs() < 0.5 * spread).all()
+    variances = ((rows - model.latent_mean) @ model.latent_pca.T).var(0)
+    assert torch.allclose(variances.cumsum(0) / variances.sum(), model.fidelity, atol=0.1)
+
+
+# ------------------------------------------------------------------------------------------------ before step one
+
+def test_rehearsal_leaves_no_trace(store):
+    learner = Learner(LIKE_V1, plans(), CPU)
+    audio = Crops(store, "train", 1024, 2).batch(0).audio
+    learner.step(audio, 0, 6)
+    parts = (learner.model, learner.critics, learner.optimiser, learner.critics_optimiser)
+    before = [copy.deepcopy(dict(p.state_dict())) for p in parts]
+    gradients = [p.grad.clone() if p.grad is not None else None for p in learner.model.parameters()]
+    random, kept = torch.get_rng_state(), audio.clone()
+    pace = learner.rehearse(audio)
+    assert min(pace) > 0
+    for part, state in zip(parts, before, strict=True):
+        assert_same(dict(part.state_dict()), state)
+    assert torch.equal(random, torch.get_rng_state()) and torch.equal(audio, kept)
+    assert learner.phase == 1 and learner.model.encoder.training
+    for p, gradient in zip(learner.model.parameters(), gradients, strict=True):
+        assert p.requires_grad and (p.grad is gradient is None or torch.equal(p.grad, gradient))
+
+
+@pytest.mark.parametrize("phase", ["autoencoder_step", "critics_step", "decoder_step"])
+def test_out_of_memory_shows_before_step_one(store, tmp_path, monkeypatch, phase):
+    def full(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr(Learner, phase, full)
+    with pytest.raises(RaveCourseError, match="batch_size 2 and crop_samples 1024. Halve"):
+        quiet(store, tmp_path, TINY, plans())
+    assert not (tmp_path / checkpoint.NAME).exists()
+
+
+def test_other_errors_are_not_called_out_of_memory(store, tmp_path, monkeypatch):
+    def broken(*args):
+        raise RuntimeError("sizes of tensors must match")
+
+    monkeypatch.setattr(Learner, "critics_step", broken)
+    with pytest.raises(RuntimeError, match="must match"):
+        quiet(store, tmp_path, TINY, plans())
+
+
+@pytest.mark.parametrize(("config", "training_config", "match"), [
+    (preset("tiny", **{**SMALL, "sample_rate": 44100}), plans(), "44100 Hz"),
+    (preset("tiny", channels=2, **SMALL), plans(), "2 at 16000 Hz"),
+    (TINY, plans(crop_samples=1000), "such as 1024"),
+    (TINY, plans(crop_samples=100), "such as 256"),
+    (TINY, None, "Choose a preset"),
+    (None, plans(), "Choose a preset"),
+])
+def test_settings_that_do_not_fit(store, tmp_path, config, training_config, match):
+    with pytest.raises(RaveCourseError, match=match):
+        quiet(store, tmp_path, config, training_config)
+
+
+def test_another_model_in_the_folder(store, tmp_path):
+    quiet(store, tmp_path, TINY, plans(phase_two_steps=0))
+    other = preset("tiny", **{**SMALL, "latent_size": 3}, noise_capacity=8)
+    with pytest.raises(RaveCourseError, match="latent_size differ"):
+        quiet(store, tmp_path, other, plans())
+    assert quiet(store, tmp_path, other, plans(), resume=False).step == 12
+
+
+def test_devices():
+    assert choose_device("cpu") == CPU
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
+    for name in ("gpu", "cuda:99"):
+        with pytest.raises(RaveCourseError, match="auto, cpu, cuda or mps"):
+            choose_device(name)
+
+
+# ------------------------------------------------------------------------------------------------ when it goes wrong
+
+@pytest.mark.parametrize("bad_step", [7, 11])
+def test_a_loss_that_is_not_a_number(store, tmp_path, monkeypatch, bad_step):
+    """The step, the recordings and advice are named; the last good checkpoint stays."""
+    good = Learner.step
+
+    def step(self, audio, step, start):
+        values = good(self, audio, step, start)
+        return {**values, "spectral": torch.tensor(math.nan)} if step == bad_step - 1 else values
+
+    monkeypatch.setattr(Learner, "step", step)
+    with pytest.raises(RaveCourseError) as caught:
+        quiet(store, tmp_path, TINY, plans())
+    text = str(caught.value)
+    source = Crops(store, "train", 1024, 2, 0, setup.augmentation(plans())).batch(bad_step - 1).sources[0]
+    assert f"at step {bad_step}, in phase 2" in text and source in text and "learning_rate" in text
+    assert f"step {bad_step // 5 * 5}" in text
+    assert checkpoint.load(tmp_path).step == bad_step // 5 * 5
+    monkeypatch.undo()
+    assert quiet(store, tmp_path).finished
+
+
+def test_weights_that_are_not_numbers_are_not_saved(store, tmp_path, monkeypatch):
+    good = Learner.step
+
+    def step(self, audio, step, start):
+        values = good(self, audio, step, start)
+        if step == 9:
+            next(self.model.decoder.parameters()).data.fill_(math.inf)
+        return values
+
+    monkeypatch.setattr(Learner, "step", step)
+    with pytest.raises(RaveCourseError, match="weight was not a number at step 10"):
+        quiet(store, tmp_path, TINY, plans())
+    assert checkpoint.load(tmp_path).step == 5
+
+
+SCRIPT = """
+import sys, torch
+torch.set_num_threads(1)
+sys.path[:0] = {tests!r}
+from test_training import TINY, plans, train
+from ravecourse.dataset import Store
+def on_step(progress):
+    print(progress.step, flush=True)
+result = train(Store({data!r}), {run!r}, TINY, plans(phase_one_steps=100000, checkpoint_every=100000),
+               device="cpu", progress=False, tensorboard=False, on_step=on_step)
+print(result.message, flush=True)
+sys.exit(0 if result.interrupted else 1)
+"""
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_how_to_go_on(store, tmp_path, kind):
+    folders = [str(Path(__file__).parents[n]) for n in (0, 1)]
+    script = SCRIPT.format(tests=folders, data=str(store.path), run=str(tmp_path / "run"))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, env=environment)
+    assert process.stdout.readline().strip() == "1"
+    process.send_signal(kind)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    found = checkpoint.load(tmp_path / "run")
+    assert f"Interrupted after {found.step} of 100006 steps and saved" in out and "--phase-two-now" in out
+    assert found.step >= 1 and found.model["fidelity"][-1] == 1
+
+
+def test_signal_handlers_come_back(store, tmp_path):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    quiet(store, tmp_path, TINY, plans(phase_one_steps=1, phase_two_steps=0))
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+# ------------------------------------------------------------------------------------------------ what it tells
+
+def rows(folder):
+    with open(folder / "losses.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv_survives_stops_without_gaps_or_repeats(store, tmp_path):
+    for stop in (4, 7, 9):
+        quiet(store, tmp_path, TINY, plans(), on_step=stopping_at(stop))
+        with open(tmp_path / "losses.csv", "a", encoding="utf-8") as file:
+            file.write("99,1,5.0\n12,2")  # what a killed process may leave
+    quiet(store, tmp_path)
+    found = rows(tmp_path)
+    assert tuple(found[0]) == COLUMNS
+    steps = [int(row["step"]) for row in found]
+    assert steps == [4, 6, 8, 12]
+    assert [row["phase"] for row in found] == ["1", "1", "2", "2"]
+    assert all(float(row["validation_log_mel"]) > 0 for row in found)
+    assert [bool(row["kl"]) for row in found] == [True, True, False, False]
+    assert int(found[0]["alive_dimensions"]) <= 4
+    seconds = [float(row["seconds"]) for row in found]
+    assert seconds == sorted(seconds)
+
+
+def test_tensorboard_gets_scalars_sound_and_kl(store, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(store, tmp_path, TINY, plans(), device="cpu", progress=False)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()
+    assert {"loss", "spectral", "validation/log_mel", "latent_kl/dimension_003"} <= set(tags["scalars"])
+    assert {"sound/recording", "sound/reconstruction"} <= set(tags["audio"])
+    assert [e.step for e in events.Scalars("validation/log_mel")] == [4, 6, 8, 12]
+
+
+def test_progress_counts_down(store, tmp_path):
+    seen = []
+    quiet(store, tmp_path, TINY, plans(), on_step=lambda p: seen.append(p))
+    assert [p.step for p in seen] == list(range(1, 13))
+    assert [p.phase for p in seen] == [1] * 6 + [2] * 6
+    assert all((p.phase_two_start, p.end) == (6, 12) for p in seen)
+    assert seen[0].seconds_to_end >= seen[0].seconds_to_phase_two > 0
+    assert seen[-1].seconds_to_end == seen[-1].seconds_to_phase_two == 0
+    assert len(seen[-1].kl) == 4 and seen[-1].validation["log_mel"] > 0
+    assert seen[-1].losses["loss"] > 0 and seen[-1].losses["critics"] > 0
+
+
+def test_flat_is_noticed_and_only_then():
+    falling = [(100 * i, 10 * 0.9**i) for i in range(20)]
+    assert flat_steps(falling) == 0 and flat_steps([(5, 1.0)]) == 0
+    flat_part = [(2000 + 100 * i, falling[-1][1] * (1 - 0.001 * (i % 2))) for i in range(5)]
+    assert flat_steps(falling + flat_part[:4]) == 0
+    assert flat_steps(falling + flat_part) == 2400 - 1900
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61.4, "1:01"), (3661, "1:01:01"), (90000, "1 d 1 h"),
+                                               (None, "?")])
+def test_clock(seconds, text):
+    assert clock(seconds) == text
+
+
+# ------------------------------------------------------------------------------------------------ small facts
+
+def test_learning_rate():
+    config = plans(phase_one_steps=100, warmup_steps=10, learning_rate=1.0)
+    rates = [learning_rate(config, step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1, rel=0.01) and max(rates) == rates[9]
+    assert rates[10:] == sorted(rates[10:], reverse=True) and rates[100] == pytest.approx(0.1)
+    assert learning_rate(plans(cosine_decay=False, warmup_steps=0, learning_rate=0.5), 5) == 0.5
+
+
+def test_training_causal_stereo(tmp_path):
+    generator = np.random.default_rng(0)
+    for index in range(2):
+        soundfile.write(tmp_path / f"{index}.wav", 0.1 * generator.standard_normal((16000, 2)), 16000)
+    prepare([tmp_path], tmp_path / "data", sample_rate=16000, channels=2, validation=0.3, progress=False)
+    config = preset("tiny", causal=True, channels=2, **SMALL, noise_capacity=8)
+    result = quiet(tmp_path / "data", tmp_path / "run", config, plans())
+    assert result.finished and result.validation["log_mel"] > 0
+
+
+def test_without_held_out_sound(store, tmp_path):
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(16000), 16000)
+    prepare([tmp_path], tmp_path / "data", sample_rate=16000, validation=0.0, progress=False)
+    result = quiet(tmp_path / "data", tmp_path / "run", TINY, plans())
+    assert result.finished and result.validation is None
+
+
+def test_it_learns(store, tmp_path):
+    """A minute of computing at most: the loss falls far, and the sound is far nearer than silence."""
+    began = time.perf_counter()
+    config = preset("tiny", sample_rate=16000, capacity=16, latent_size=8, scale_capacity=2)
+    learning = training_preset("tiny", phase_one_steps=220, phase_two_steps=20, crop_samples=4096, batch_size=8,
+                               warmup_steps=20, learning_rate=5e-3, beta_ramp_steps=200, validation_every=110,
+                               waveform_steps=40, phase_probability=0.0, stft_scales=(1024, 256, 64),
+                               band_stft_scales=(64, 32))
+    result = quiet(store, tmp_path, config, learning)
+    losses = [float(row["spectral"]) for row in rows(tmp_path) if row["kl"]]
+    assert losses[-1] < 0.5 * losses[0]
+    audio = store.held_out()[None, :, :4096 * 8]
+    silence = log_mel_distance(audio, torch.zeros_like(audio), 16000).item()
+    assert result.validation["log_mel"] < 0.5 * silence
+    model = checkpoint.load_model(tmp_path)
+    with torch.no_grad():
+        made = model(audio, generator=torch.Generator().manual_seed(0))
+    assert log_mel_distance(audio, made, 16000).item() < 0.5 * silence
+    assert time.perf_counter() - began < 300
