@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from ravecourse.config import ModelConfig, preset, training_preset
-from ravecourse.dataset import Store, prepare
+from ravecourse.dataset import Dataset, prepare
 from ravecourse.evaluation import preset_table
 from ravecourse.model import checkpoint
 from ravecourse.synth import INSTRUMENTS, render_folder
@@ -33,7 +33,7 @@ def trained(steps: int) -> list[Path]:
         settings = training_preset(config.preset, phase_one_steps=steps, phase_two_steps=0, validation_every=steps,
                                    beta_ramp_steps=steps // 2)
         runs.append(FOLDER / f"{name}_{steps}")
-        train(Store(dataset), runs[-1], config, settings, device="cpu", tensorboard=False)
+        train(Dataset(dataset), runs[-1], config, settings, device="cpu", tensorboard=False)
     return runs
 
 

@@ -51,10 +51,10 @@ def train(arguments: Namespace) -> int:
 
     from ravecourse import training
     from ravecourse.config import preset, training_preset
-    from ravecourse.dataset import Store
+    from ravecourse.dataset import Dataset
     from ravecourse.model import checkpoint
 
-    store = Store(arguments.data)
+    store = Dataset(arguments.data)
     going_on = not arguments.fresh and (arguments.out / checkpoint.NAME).is_file()
     found = checkpoint.load(arguments.out) if going_on else None
     given = {"phase_one_steps": arguments.phase_one_steps, "phase_two_steps": arguments.phase_two_steps,

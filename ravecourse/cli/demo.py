@@ -18,7 +18,7 @@ from torch import Tensor
 from ravecourse import audio
 from ravecourse.config import ModelConfig, TrainingConfig, preset, training_preset
 from ravecourse.course import plots
-from ravecourse.dataset import Crops, Report, Store, prepare
+from ravecourse.dataset import CropSampler, Dataset, Report, prepare
 from ravecourse.errors import RaveCourseError
 from ravecourse.evaluation import pitch_following, through
 from ravecourse.export import export
@@ -108,7 +108,7 @@ def run(data: Path | None, out: Path, training_minutes: float = 5.0, render_minu
     _say(2, "One dataset of them")
     report = prepare(sources, out / "dataset")
     print(report)
-    store = Store(out / "dataset")
+    store = Dataset(out / "dataset")
     held_out = _held_out(store)
     audio.write(out / "input.wav", held_out, store.sample_rate)
 
@@ -148,14 +148,14 @@ def run(data: Path | None, out: Path, training_minutes: float = 5.0, render_minu
     return 0
 
 
-def choose_steps(store: Store, model_config: ModelConfig, seconds: float) -> Plan:
+def choose_steps(store: Dataset, model_config: ModelConfig, seconds: float) -> Plan:
     """Take a few steps of each phase on a model that is thrown away, and see how many fit the time.
 
     Source: this course. Notebook: 00.
     """
     config = training_preset("tiny")
     learner = Learner(model_config, config, torch.device("cpu"))
-    batch = Crops(store, "train", config.crop_samples, config.batch_size, config.seed).batch(0).audio
+    batch = CropSampler(store, "train", config.crop_samples, config.batch_size, config.seed).batch(0).audio
     every = config.discriminator_every
 
     def pace(rounds: int) -> float:
@@ -193,12 +193,12 @@ def _sounds(data: Path | None, out: Path, minutes: float) -> list[Path]:
     return [folder / INSTRUMENT]
 
 
-def _held_out(store: Store) -> Tensor:
+def _held_out(store: Dataset) -> Tensor:
     """Sound that training never sees, `[C, T]`: of the first minutes, the loudest stretch of `LISTEN_SECONDS`."""
     if not store.validation:
         raise RaveCourseError(f"{store.path} holds no sound to test with. Give more recordings.")
     length, second = LISTEN_SECONDS * store.sample_rate, store.sample_rate
-    tape, _ = Crops(store, "validation", 1, 1).tape(0, min(sum(e.length for e in store.validation), 15 * length))
+    tape, _ = CropSampler(store, "validation", 1, 1).tape(0, min(sum(e.length for e in store.validation), 15 * length))
     if tape.shape[1] <= length:
         return tape
     power = torch.nn.functional.pad(tape.square().sum(0, dtype=torch.float64).cumsum(0), (1, 0))
@@ -207,7 +207,7 @@ def _held_out(store: Store) -> Tensor:
     return tape[:, best : best + length].contiguous()
 
 
-def _play(store: Store, held_out: Tensor, out: Path, report: Report, seconds: float, count: int,
+def _play(store: Dataset, held_out: Tensor, out: Path, report: Report, seconds: float, count: int,
           data: Path | None) -> Facts:
     """Export, reload, play, measure."""
     trained = checkpoint.load(out / "run")

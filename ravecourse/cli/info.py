@@ -48,9 +48,9 @@ def describe(path: Path | str) -> str:
 
 def dataset(path: Path) -> str:
     """What `prepare` took. Source: this course. Notebook: 01."""
-    from ravecourse.dataset import Report, Store
+    from ravecourse.dataset import Dataset, Report
 
-    return f"{path}: dataset\n{Report.from_json(Store(path).description['report'])}"
+    return f"{path}: dataset\n{Report.from_json(Dataset(path).description['report'])}"
 
 
 def training(path: Path) -> str:

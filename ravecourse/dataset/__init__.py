@@ -2,9 +2,9 @@
 
 from . import augment
 from .augment import Augment
-from .crops import Batch, Crops
+from .crops import Batch, CropSampler
 from .preparation import prepare
 from .report import Report, SplitReport
-from .store import Entry, Store
+from .store import Dataset, Segment
 
-__all__ = ["Augment", "Batch", "Crops", "Entry", "Report", "SplitReport", "Store", "augment", "prepare"]
+__all__ = ["Augment", "Batch", "CropSampler", "Segment", "Report", "SplitReport", "Dataset", "augment", "prepare"]

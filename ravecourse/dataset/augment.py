@@ -38,7 +38,7 @@ def allpass_phase(
     """Send `audio` through random all-pass filters: every frequency keeps its strength, the waveform changes.
 
     Ears hardly notice, so the model should not care either. The filter starts from silence, so the first
-    LEAD_SECONDS of the result are still settling; `Crops` reads that much more and cuts it off.
+    LEAD_SECONDS of the result are still settling; `CropSampler` reads that much more and cuts it off.
 
     Args:
         audio: `[C, T]`; all channels get the same filters.

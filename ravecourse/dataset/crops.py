@@ -12,7 +12,7 @@ from ravecourse.errors import RaveCourseError
 from ravecourse.runtime import mixed_seed
 
 from .augment import Augment
-from .store import Entry, Store
+from .store import Dataset, Segment
 
 FADE_IN_SECONDS = 0.0005  # short: a recording may begin with the attack itself
 FADE_OUT_SECONDS = 0.005
@@ -29,7 +29,7 @@ class Batch:
     sources: list[str]
 
 
-class Crops:
+class CropSampler:
     """Crops of a dataset's training or validation sound; `batch(step)` depends on seed and step alone.
 
     The recordings of a split lie one after the other on an endless tape, the last followed by the first
@@ -56,7 +56,7 @@ class Crops:
 
     def __init__(
         self,
-        store: Store,
+        store: Dataset,
         split: str,
         n_samples: int,
         batch_size: int,
@@ -78,7 +78,7 @@ class Crops:
             seed,
         )
         self.augment = augment if augment is not None and split == "train" else Augment.none()
-        self._entries: list[Entry] = store.train if split == "train" else store.validation
+        self._entries: list[Segment] = store.train if split == "train" else store.validation
         if not self._entries:
             raise RaveCourseError(
                 f"{store.path} has no {split} sound. Prepare it with another validation share."

@@ -18,11 +18,11 @@ from ravecourse.errors import RaveCourseError
 from ravecourse.files import replacing, write_json
 
 from .augment import Augment
-from .crops import Batch, Crops
+from .crops import Batch, CropSampler
 from .report import Report, SplitReport, measure
-from .store import SAMPLE, VERSION, Entry, Store, as_json, only_one, read_description
+from .store import SAMPLE, VERSION, Dataset, Segment, as_json, only_one, read_description
 
-__all__ = ["Augment", "Batch", "Crops", "Entry", "Report", "SplitReport", "Store", "prepare"]
+__all__ = ["Augment", "Batch", "CropSampler", "Segment", "Report", "SplitReport", "Dataset", "prepare"]
 
 SILENT_DB = -80.0  # a file whose peak is below this is left out as silent
 HOTTEST_DB = 20.0  # and one above this, as not scaled to full scale
@@ -96,7 +96,7 @@ def prepare(
     with only_one(target):
         try:
             if read_description(target).get("fingerprint") == fingerprint:
-                return replace(Report.from_json(Store(target).description["report"]), reused=True)
+                return replace(Report.from_json(Dataset(target).description["report"]), reused=True)
         except RaveCourseError:
             pass  # nothing there yet, or nothing that can be used
         with replacing(target / f"samples-{fingerprint}.bin") as temporary:
@@ -178,7 +178,7 @@ def _take(
     return taken
 
 
-def _split(taken: list[_Taken], validation: float, seed: int) -> tuple[list[Entry], list[str]]:
+def _split(taken: list[_Taken], validation: float, seed: int) -> tuple[list[Segment], list[str]]:
     """Choose what to hold out: whole recordings near the share that was asked for, or else the end of the
     longest.
     """
@@ -203,18 +203,18 @@ def _split(taken: list[_Taken], validation: float, seed: int) -> tuple[list[Entr
         if i == cut:
             kept = min(recording.length - 1, recording.length - max(1, round(wanted)))
             entries += [
-                Entry(recording.name, "train", recording.start, kept, 0),
-                Entry(recording.name, "validation", recording.start + kept, recording.length - kept, kept),
+                Segment(recording.name, "train", recording.start, kept, 0),
+                Segment(recording.name, "validation", recording.start + kept, recording.length - kept, kept),
             ]
         else:
             split = "validation" if i in held_out else "train"
-            entries.append(Entry(recording.name, split, recording.start, recording.length, 0))
+            entries.append(Segment(recording.name, split, recording.start, recording.length, 0))
     return entries, notes
 
 
 def _report(
     taken: list[_Taken],
-    entries: list[Entry],
+    entries: list[Segment],
     skipped: list[tuple[str, str]],
     notes: list[str],
     settings: dict,

@@ -14,11 +14,11 @@ from torch import Tensor
 from ravecourse.errors import RaveCourseError
 
 VERSION = 1
-SAMPLE = np.dtype("<f4")  # why float32: see `Store`
+SAMPLE = np.dtype("<f4")  # why float32: see `Dataset`
 
 
 @dataclass(frozen=True)
-class Entry:
+class Segment:
     """A stretch of one recording in the store: `start` and `length` count samples of the store's sample rate.
 
     Source: this course. Notebook: 01.
@@ -31,7 +31,7 @@ class Entry:
     offset: int  # where in the recording the stretch begins, in samples
 
 
-class Store:
+class Dataset:
     """A dataset that `prepare` wrote, opened for reading; the samples stay on disk until they are asked for.
 
     Samples are float32, time-major. That is twice the size of 16 bits (0.7 GB for an hour of mono at 48 kHz),
@@ -53,7 +53,7 @@ class Store:
         self.description = read_description(self.path)
         self.sample_rate: int = self.description["sample_rate"]
         self.channels: int = self.description["channels"]
-        entries = [Entry(**entry) for entry in self.description["entries"]]
+        entries = [Segment(**entry) for entry in self.description["entries"]]
         self.train = [entry for entry in entries if entry.split == "train"]
         self.validation = [entry for entry in entries if entry.split == "validation"]
         samples = self.path / self.description["samples"]
@@ -140,7 +140,7 @@ def read_description(path: Path) -> dict:
     return description
 
 
-def as_json(entries: list[Entry]) -> list[dict]:
+def as_json(entries: list[Segment]) -> list[dict]:
     """Turn entries into what `store.json` keeps. Source: this course. Notebook: 01."""
     return [asdict(entry) for entry in entries]
 

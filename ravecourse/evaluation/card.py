@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ravecourse.config import PRESETS, TRAINING_PRESETS, ModelConfig
-from ravecourse.dataset import Crops, Report, Store
+from ravecourse.dataset import CropSampler, Dataset, Report
 from ravecourse.errors import RaveCourseError
 from ravecourse.model import Checkpoint, checkpoint, latent
 from ravecourse.playback import Measurement
@@ -44,7 +44,7 @@ def model_card(source: Path | str, dataset: Path | str | None = None, *, name: s
     source = Path(source)
     found = checkpoint.load(source)
     model = checkpoint.model_of(found).eval()
-    store = Store(dataset) if dataset is not None else None
+    store = Dataset(dataset) if dataset is not None else None
     if store and (store.sample_rate, store.channels) != (model.sample_rate, model.channels):
         raise RaveCourseError(f"{store.path} has {store.sample_rate} Hz and {store.channels} channels, the model "
                               f"{model.sample_rate} and {model.channels}. Name the dataset that it was trained on.")
@@ -53,7 +53,7 @@ def model_card(source: Path | str, dataset: Path | str | None = None, *, name: s
     judged = None
     if store and store.validation:
         length = min(sum(entry.length for entry in store.validation), round(seconds * store.sample_rate))
-        judged = judge(model, Crops(store, "validation", 1, 1).tape(0, length)[0])
+        judged = judge(model, CropSampler(store, "validation", 1, 1).tape(0, length)[0])
     numbers = row(found.model_config, 0.0)
     timed = speed(model, PLAY_BUFFER, timing_seconds) if timing_seconds > 0 else None
     lines = [f"# {name}", "", *_what(found.model_config, numbers), *([about, ""] if about else []),
@@ -72,7 +72,7 @@ def _what(config: ModelConfig, numbers: Row) -> list[str]:
             f"{numbers.latent_rate_hz:.1f} times a second.", ""]
 
 
-def _data(found: Checkpoint, store: Store | None) -> list[str]:
+def _data(found: Checkpoint, store: Dataset | None) -> list[str]:
     names = list(found.notes.get("recordings", []))
     lines = ["## What it was trained on", ""]
     if store:
@@ -85,7 +85,7 @@ def _data(found: Checkpoint, store: Store | None) -> list[str]:
     return lines
 
 
-def _training(found: Checkpoint, name: str, store: Store | None) -> list[str]:
+def _training(found: Checkpoint, name: str, store: Dataset | None) -> list[str]:
     lines = ["## How it was trained", ""]
     plan, config = found.training_config, found.model_config
     if "imported_from" in found.notes:

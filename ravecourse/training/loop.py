@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ravecourse.config import ModelConfig, TrainingConfig
-from ravecourse.dataset import Crops, Store
+from ravecourse.dataset import CropSampler, Dataset
 from ravecourse.errors import RaveCourseError
 from ravecourse.model import Checkpoint, checkpoint, latent
 from ravecourse.runtime import choose_device, threads
@@ -61,7 +61,7 @@ class Result:
 
 
 def train(
-    dataset: Store | Path | str,
+    dataset: Dataset | Path | str,
     run_folder: Path | str,
     model_config: ModelConfig | None = None,
     training_config: TrainingConfig | None = None,
@@ -96,13 +96,13 @@ def train(
             loss that is not a number.
     Source: RAVE (arXiv 2111.05011), section 3.1. Notebook: 04.
     """
-    store = dataset if isinstance(dataset, Store) else Store(Path(dataset))
+    store = dataset if isinstance(dataset, Dataset) else Dataset(Path(dataset))
     run_folder, target = Path(run_folder), choose_device(device)
     found = checkpoint.load(run_folder) if resume and (run_folder / checkpoint.NAME).is_file() else None
     model_config, config = setup.settle(found, model_config, training_config, phase_two_now, run_folder)
     setup.check_fit(store, model_config, config)
 
-    crops = Crops(store, "train", config.crop_samples, config.batch_size, config.seed, setup.augmentation(config))
+    crops = CropSampler(store, "train", config.crop_samples, config.batch_size, config.seed, setup.augmentation(config))
     learner = Learner(model_config, config, target)
     step, history, seconds = 0, [], 0.0
     if found:
@@ -235,9 +235,10 @@ def _batches(config: TrainingConfig, sample_rate: int, seconds: float) -> int:
     return max(1, round(seconds * sample_rate / (config.batch_size * config.crop_samples)))
 
 
-def _measure_latent(learner: Learner, store: Store, config: TrainingConfig, seconds: float) -> latent.LatentStatistics:
+def _measure_latent(learner: Learner, store: Dataset, config: TrainingConfig,
+                    seconds: float) -> latent.LatentStatistics:
     """Encode training sound as it is (no augmentation) and write what was found into the model's buffers."""
-    crops = Crops(store, "train", config.crop_samples, config.batch_size, LATENT_SEED + config.seed)
+    crops = CropSampler(store, "train", config.crop_samples, config.batch_size, LATENT_SEED + config.seed)
     count = min(_batches(config, store.sample_rate, seconds), 2 * len(crops))
     with torch.compiler.set_stance("force_eager"):  # what is compiled is compiled for the steps
         statistics = latent.measure(learner.model, (crops.batch(i).audio for i in range(count)))
@@ -246,15 +247,15 @@ def _measure_latent(learner: Learner, store: Store, config: TrainingConfig, seco
     return statistics
 
 
-def _validate(learner: Learner, store: Store, config: TrainingConfig) -> dict[str, float] | None:
+def _validate(learner: Learner, store: Dataset, config: TrainingConfig) -> dict[str, float] | None:
     if not store.validation:
         return None
-    crops = Crops(store, "validation", config.crop_samples, config.batch_size, config.seed)
+    crops = CropSampler(store, "validation", config.crop_samples, config.batch_size, config.seed)
     count = min(len(crops), _batches(config, store.sample_rate, VALIDATION_SECONDS))
     return learner.validate(crops.batch(i).audio for i in range(count))
 
 
-def _let_hear(learner: Learner, store: Store, journal: Journal, step: int) -> None:
+def _let_hear(learner: Learner, store: Dataset, journal: Journal, step: int) -> None:
     hop = learner.model.hop_length
     audio = store.held_out()[:, :LISTEN_SECONDS * store.sample_rate]
     audio = audio[:, :audio.shape[1] // hop * hop]
@@ -286,7 +287,7 @@ def _settings(learner: Learner, config: TrainingConfig, step: int) -> dict[str, 
             "beta": beta_at(step, config.beta_start, config.beta, config.beta_ramp_steps)}
 
 
-def _not_finite(error: NotFinite, crops: Crops, saved: int, run_folder: Path, learner: Learner) -> str:
+def _not_finite(error: NotFinite, crops: CropSampler, saved: int, run_folder: Path, learner: Learner) -> str:
     batch = crops.batch(error.step - 1)
     broken = [name for audio, name in zip(batch.audio, batch.sources, strict=True) if not audio.isfinite().all()]
     where = (f"These recordings hold values that are not numbers: {', '.join(broken)}. Mend or remove them." if broken

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ravecourse.config import ModelConfig, TrainingConfig
-from ravecourse.dataset import Augment, Store
+from ravecourse.dataset import Augment, Dataset
 from ravecourse.errors import RaveCourseError
 from ravecourse.model import Checkpoint
 from ravecourse.runtime import threads
@@ -63,7 +63,7 @@ def phase_two_start(found: Checkpoint | None, config: TrainingConfig, now: bool)
     return found.step if now else max(config.phase_one_steps, found.step)
 
 
-def check_fit(store: Store, model_config: ModelConfig, config: TrainingConfig) -> None:
+def check_fit(store: Dataset, model_config: ModelConfig, config: TrainingConfig) -> None:
     """Check that dataset, model and crops go together.
 
     Raises:

@@ -11,7 +11,7 @@ from ravecourse import audio
 from ravecourse.cli import demo
 from ravecourse.config import preset
 from ravecourse.dataset.preparation import prepare
-from ravecourse.dataset.store import Store
+from ravecourse.dataset.store import Dataset
 from ravecourse.evaluation import metrics
 from ravecourse.export import contract
 from ravecourse.playback import player
@@ -77,7 +77,7 @@ def test_own_recordings_in_mixed_formats_and_rates(tmp_path: Path) -> None:
 def test_step_counts_fill_the_time(tmp_path: Path) -> None:
     audio.write(tmp_path / "s" / "a.wav", render("bars", 5), 48000)
     prepare([tmp_path / "s"], tmp_path / "d", progress=False)
-    store = Store(tmp_path / "d")
+    store = Dataset(tmp_path / "d")
     short, long = (demo.choose_steps(store, SMALL, seconds) for seconds in (20, 200))
     for plan, seconds in ((short, 20), (long, 200)):
         one, two = plan.seconds_per_step

@@ -25,7 +25,7 @@ from ravecourse.course import widgets
 from ravecourse.course.listening import LISTENING_LUFS
 from ravecourse.course.widgets import abx, base
 from ravecourse.dataset.preparation import prepare
-from ravecourse.dataset.store import Store
+from ravecourse.dataset.store import Dataset
 from ravecourse.errors import RaveCourseError
 from ravecourse.model import checkpoint
 from ravecourse.model.rave import RAVE
@@ -324,15 +324,15 @@ def test_seconds_end_it_and_a_new_training_begins_anew() -> None:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("sounds")
     soundfile.write(folder / "tones.wav", signal(6 * RATE, sample_rate=RATE)[0, 0].numpy(), RATE)
     prepare([folder], folder / "data", sample_rate=RATE, validation=0.0, progress=False)
-    return Store(folder / "data")
+    return Dataset(folder / "data")
 
 
 @pytest.mark.parametrize("setting", ["live", "static"])
-def test_the_stop_button_ends_a_training_that_goes_on_later(store: Store, setting: str, tmp_path: Any,
+def test_the_stop_button_ends_a_training_that_goes_on_later(store: Dataset, setting: str, tmp_path: Any,
                                                             monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(base.SETTING, setting)
     shown: list[Any] = []

@@ -21,10 +21,10 @@ import torch
 from ravecourse import audio
 from ravecourse.dataset import store
 from ravecourse.dataset.augment import Augment
-from ravecourse.dataset.crops import Crops
+from ravecourse.dataset.crops import CropSampler
 from ravecourse.dataset.preparation import prepare
 from ravecourse.dataset.report import Report
-from ravecourse.dataset.store import Store
+from ravecourse.dataset.store import Dataset
 from ravecourse.errors import RaveCourseError
 from ravecourse.runtime import mixed_seed
 
@@ -60,7 +60,7 @@ def sounds(tmp_path):
 
 def test_every_sample_goes_in_and_comes_back(tmp_path, sounds):
     report = make(sounds, tmp_path / "set", validation=0.25)
-    found = Store(tmp_path / "set")
+    found = Dataset(tmp_path / "set")
     assert found.sample_rate == RATE and found.channels == 1
     assert len(found.train) + len(found.validation) == 8 and report.left_out == []
     for entry in found.train + found.validation:
@@ -90,7 +90,7 @@ def test_formats_rates_and_channels_mix(tmp_path):
         audio.write(folder / name, noise(1.5, i, channels, rate), rate)
     for channels in (1, 2):
         report = make(folder, tmp_path / f"set{channels}", sample_rate=16000, channels=channels, validation=0)
-        found = Store(tmp_path / f"set{channels}")
+        found = Dataset(tmp_path / f"set{channels}")
         assert [Path(entry.name).name for entry in found.train] == [
             "a.wav",
             "b.flac",
@@ -112,7 +112,7 @@ def test_formats_rates_and_channels_mix(tmp_path):
 def test_splits_come_near_the_share_and_cover_everything_once(tmp_path, share, seconds):
     folder, total = fill(tmp_path / "sounds", seconds), sum(seconds)
     report = make(folder, tmp_path / "set", validation=share, seed=3)
-    found = Store(tmp_path / "set")
+    found = Dataset(tmp_path / "set")
     assert share / 2 * total - 0.01 <= report.validation.seconds <= 2 * share * total
     spans = sorted((entry.start, entry.length) for entry in found.train + found.validation)
     assert [start for start, _ in spans] == [
@@ -132,7 +132,7 @@ def test_the_seed_chooses_the_split(tmp_path):
 
     def held_out(seed):
         make(folder, tmp_path / f"set{seed}", seed=seed)
-        return [entry.name for entry in Store(tmp_path / f"set{seed}").validation]
+        return [entry.name for entry in Dataset(tmp_path / f"set{seed}").validation]
 
     chosen = [held_out(seed) for seed in range(5)]
     assert len({tuple(names) for names in chosen}) > 2 and all(len(names) == 2 for names in chosen)
@@ -174,7 +174,7 @@ def test_what_is_left_out_is_named_with_the_reason(tmp_path, monkeypatch):
     assert reasons.keys() == expected.keys()
     for name, reason in expected.items():
         assert reason in reasons[name]
-    found = Store(tmp_path / "set")
+    found = Dataset(tmp_path / "set")
     assert {entry.name for entry in found.train + found.validation} == {
         "sounds/broken.flac",
         "sounds/take 00.wav",
@@ -192,7 +192,7 @@ def test_what_is_left_out_is_named_with_the_reason(tmp_path, monkeypatch):
 def test_above_full_scale_is_kept_and_said(tmp_path):
     audio.write(tmp_path / "sounds/hot.wav", noise(3.0, level=0.8), RATE, "FLOAT")
     report = make(tmp_path / "sounds", tmp_path / "set", validation=0)
-    found = Store(tmp_path / "set")
+    found = Dataset(tmp_path / "set")
     assert torch.equal(found.read(0, len(found)), noise(3.0, level=0.8))
     assert report.train.peak_db > 6 and any("above full scale" in note for note in report.notes)
 
@@ -241,13 +241,13 @@ def test_nothing_usable_says_what_to_do_and_leaves_nothing(tmp_path):
 
 def test_folders_given_twice_nested_linked_and_the_target_inside(tmp_path, sounds):
     make(sounds, tmp_path / "once")
-    once = Store(tmp_path / "once")
+    once = Dataset(tmp_path / "once")
     (sounds / "loop").symlink_to(sounds)
     (sounds / "again.wav").symlink_to(sounds / "take 00.wav")
     target = sounds / "set"
     for _ in range(2):
         make([sounds, sounds, sounds / "loop", sounds / "take 02.wav"], target)
-        found = Store(target)
+        found = Dataset(target)
         assert len(found) == len(once) and len(found.train + found.validation) == 8
         assert not any("set" in name for name, _ in found.description["report"]["left_out"])
 
@@ -256,7 +256,7 @@ def test_two_folders_of_one_name_stay_apart(tmp_path):
     for parent in ("a", "b"):
         fill(tmp_path / parent / "takes", [2.0])
     make([tmp_path / "a/takes", tmp_path / "b/takes"], tmp_path / "set", validation=0)
-    assert [entry.name for entry in Store(tmp_path / "set").train] == [
+    assert [entry.name for entry in Dataset(tmp_path / "set").train] == [
         "a/takes/take 00.wav",
         "b/takes/take 00.wav",
     ]
@@ -266,11 +266,11 @@ def test_files_by_name_and_names_that_are_no_text(tmp_path, monkeypatch):
     fill(tmp_path / "sounds", [2.0, 3.0])
     report = make(tmp_path / "sounds" / "take 01.wav", tmp_path / "set", validation=0)
     assert report.left_out == []
-    assert [entry.name for entry in Store(tmp_path / "set").train] == ["take 01.wav"]
+    assert [entry.name for entry in Dataset(tmp_path / "set").train] == ["take 01.wav"]
     os.rename(tmp_path / "sounds/take 00.wav", os.fsencode(tmp_path / "sounds") + b"/caf\xe9.wav")
     monkeypatch.chdir(tmp_path / "sounds")
     str(make(Path("../sounds"), tmp_path / "set", validation=0)).encode()
-    names = [entry.name for entry in Store(tmp_path / "set").train]
+    names = [entry.name for entry in Dataset(tmp_path / "set").train]
     assert sorted(names) == ["sounds/caf\\udce9.wav", "sounds/take 01.wav"]
 
 
@@ -289,7 +289,7 @@ def test_prepared_twice_is_done_once_and_changes_are_noticed(tmp_path, sounds):
     samples = next((tmp_path / "set").glob("samples-*"))
     samples.write_bytes(samples.read_bytes()[:-4])
     with pytest.raises(RaveCourseError, match="in place of"):
-        Store(tmp_path / "set")
+        Dataset(tmp_path / "set")
     assert not make(sounds, tmp_path / "set", seed=1).reused
 
 
@@ -334,10 +334,10 @@ def test_interrupted_leaves_the_old_and_the_next_call_gives_the_same(
     process.stdout.close()
     if there_before:
         assert {name: data for name, data in contents(target).items() if ".part" not in name} == before
-        assert Store(target).description["seed"] == 5
+        assert Dataset(target).description["seed"] == 5
     else:
         with pytest.raises(RaveCourseError, match="no prepared dataset|no dataset folder"):
-            Store(target)
+            Dataset(target)
     make(sounds, target)
     assert contents(target) == contents(tmp_path / "undisturbed")
 
@@ -359,9 +359,9 @@ def test_a_full_disk_is_one_clear_sentence(tmp_path, monkeypatch, sounds):
 
 def test_stores_that_are_none(tmp_path, sounds):
     with pytest.raises(RaveCourseError, match="no dataset folder"):
-        Store(tmp_path / "gone")
+        Dataset(tmp_path / "gone")
     with pytest.raises(RaveCourseError, match="no prepared dataset"):
-        Store(sounds)
+        Dataset(sounds)
     for text, message in [
         ("{", "damaged"),
         ("[]", "damaged"),
@@ -370,12 +370,12 @@ def test_stores_that_are_none(tmp_path, sounds):
     ]:
         (sounds / "store.json").write_text(text)
         with pytest.raises(RaveCourseError, match=message):
-            Store(sounds)
+            Dataset(sounds)
 
 
 def test_reading_past_the_end(tmp_path, sounds):
     make(sounds, tmp_path / "set", validation=0)
-    found = Store(tmp_path / "set")
+    found = Dataset(tmp_path / "set")
     assert found.read(len(found) - 5, 5).shape == (1, 5) and found.read(3, 0).shape == (1, 0)
     for start, length in [(len(found) - 5, 6), (-1, 5), (0, -1)]:
         with pytest.raises(RaveCourseError, match="were asked of"):
@@ -383,14 +383,14 @@ def test_reading_past_the_end(tmp_path, sounds):
     with pytest.raises(RaveCourseError, match="Held-out entry 0.*which has 0"):
         found.held_out()
     with pytest.raises(RaveCourseError, match="no validation sound"):
-        Crops(found, "validation", 100, 1)
+        CropSampler(found, "validation", 100, 1)
     for split, n_samples, batch_size, message in [
         ("test", 1, 1, "no split 'test'"),
         ("train", 0, 1, "1 or more"),
         ("train", 1, 0, "1 or more"),
     ]:
         with pytest.raises(RaveCourseError, match=message):
-            Crops(found, split, n_samples, batch_size)
+            CropSampler(found, split, n_samples, batch_size)
 
 
 def test_memory_is_flat(tmp_path, project):
@@ -417,19 +417,19 @@ print(peak() - before)
         capture_output=True,
         text=True,
     )
-    assert len(Store(tmp_path / "set")) == 7200 * RATE
+    assert len(Dataset(tmp_path / "set")) == 7200 * RATE
     assert int(result.stdout) < 60  # MB
 
 
 @pytest.fixture
 def prepared(tmp_path, sounds):
     make(sounds, tmp_path / "set", validation=0.3)
-    return Store(tmp_path / "set")
+    return Dataset(tmp_path / "set")
 
 
 def test_a_batch_depends_on_seed_and_step_alone(prepared):
     def crops(seed, augment=None):
-        return Crops(prepared, "train", 1000, 8, seed, augment or Augment())
+        return CropSampler(prepared, "train", 1000, 8, seed, augment or Augment())
 
     first, second = crops(7), crops(7)
     forwards = [first.batch(step) for step in range(6)]
@@ -449,7 +449,7 @@ def test_a_batch_depends_on_seed_and_step_alone(prepared):
 
 def test_crops_are_the_recordings_and_say_which(prepared):
     whole = {entry.name: prepared.read(entry.start, entry.length) for entry in prepared.train}
-    crops = Crops(prepared, "train", 500, 16)
+    crops = CropSampler(prepared, "train", 500, 16)
     inside = 0
     for step in range(20):
         batch = crops.batch(step)
@@ -476,7 +476,7 @@ def test_every_sample_is_drawn_equally_often(tmp_path):
             tmp_path / f"sounds/{i}.wav", torch.tensor(ramp, dtype=torch.float32)[None], RATE, "FLOAT"
         )
     make(tmp_path / "sounds", tmp_path / "set", validation=0)
-    crops = Crops(Store(tmp_path / "set"), "train", 200, 64)
+    crops = CropSampler(Dataset(tmp_path / "set"), "train", 200, 64)
     crops._fade_in, crops._fade_out = np.ones(1, np.float32), np.ones(1, np.float32)
     counts = np.zeros(sum(lengths))
     for step in range(200):
@@ -490,7 +490,7 @@ def test_joints_fade_and_nothing_else_does(tmp_path):
     for i in range(3):
         audio.write(tmp_path / f"sounds/{i}.wav", torch.full((2, 2 * RATE), 0.5), RATE, "FLOAT")
     make(tmp_path / "sounds", tmp_path / "set", validation=0, channels=2)
-    crops = Crops(Store(tmp_path / "set"), "train", 10, 1)
+    crops = CropSampler(Dataset(tmp_path / "set"), "train", 10, 1)
     tape, sources = crops.tape(0, 6 * RATE + 100)
     assert sources.count(" + ") == 3 and tape.shape == (2, 6 * RATE + 100) and torch.equal(tape[0], tape[1])
     assert torch.equal(tape[:, :100], tape[:, 6 * RATE :])  # the last recording runs into the first
@@ -506,7 +506,7 @@ def test_joints_fade_and_nothing_else_does(tmp_path):
 def test_recordings_shorter_than_a_fade_and_crops_longer_than_everything(tmp_path):
     fill(tmp_path / "sounds", [0.0005, 0.001, 0.004, 1.0])
     make(tmp_path / "sounds", tmp_path / "set", validation=0)
-    crops = Crops(Store(tmp_path / "set"), "train", 30000, 2, augment=Augment(pitch_probability=1.0))
+    crops = CropSampler(Dataset(tmp_path / "set"), "train", 30000, 2, augment=Augment(pitch_probability=1.0))
     batch = crops.batch(0)
     assert (
         batch.audio.shape == (2, 1, 30000)
@@ -517,8 +517,8 @@ def test_recordings_shorter_than_a_fade_and_crops_longer_than_everything(tmp_pat
 
 
 def test_validation_crops_cover_everything_without_chance(prepared):
-    one = Crops(prepared, "validation", 300, 4, seed=1, augment=Augment(1.0))
-    other = Crops(prepared, "validation", 300, 4, seed=2)
+    one = CropSampler(prepared, "validation", 300, 4, seed=1, augment=Augment(1.0))
+    other = CropSampler(prepared, "validation", 300, 4, seed=2)
     joined = torch.cat([one.batch(step).audio for step in range(len(one))]).reshape(1, -1)
     assert all(torch.equal(one.batch(step).audio, other.batch(step).audio) for step in range(len(one)))
     total = sum(entry.length for entry in prepared.validation)
@@ -528,8 +528,8 @@ def test_validation_crops_cover_everything_without_chance(prepared):
 
 def test_augmented_crops_start_where_plain_ones_do(prepared):
     plain, gained = (
-        Crops(prepared, "train", 1000, 8, 3),
-        Crops(prepared, "train", 1000, 8, 3, Augment(1.0, (-6.0, -6.0), 0.0, 3, 0.0)),
+        CropSampler(prepared, "train", 1000, 8, 3),
+        CropSampler(prepared, "train", 1000, 8, 3, Augment(1.0, (-6.0, -6.0), 0.0, 3, 0.0)),
     )
     for step in range(3):
         assert torch.allclose(gained.batch(step).audio, plain.batch(step).audio * 10 ** (-0.3), atol=1e-7)
@@ -539,7 +539,7 @@ def test_augmented_crops_start_where_plain_ones_do(prepared):
 def test_batches_are_quick(tmp_path):
     fill(tmp_path / "sounds", [30.0] * 4)
     make(tmp_path / "sounds", tmp_path / "set")
-    crops = Crops(Store(tmp_path / "set"), "train", 8192, 16)
+    crops = CropSampler(Dataset(tmp_path / "set"), "train", 8192, 16)
     took = []
     for step in range(50):
         began = time.perf_counter()

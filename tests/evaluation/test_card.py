@@ -10,9 +10,9 @@ import torch
 from ravecourse import audio
 from ravecourse.cli import parser
 from ravecourse.config import preset, training_preset
-from ravecourse.dataset.crops import Crops
+from ravecourse.dataset.crops import CropSampler
 from ravecourse.dataset.preparation import prepare
-from ravecourse.dataset.store import Store
+from ravecourse.dataset.store import Dataset
 from ravecourse.errors import RaveCourseError
 from ravecourse.evaluation.card import model_card
 from ravecourse.evaluation.metrics import judge
@@ -35,7 +35,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_card_tells_what_was_made_and_how(work: Path) -> None:
-    store, model = Store(work / "dataset"), checkpoint.load_model(work / "run")
+    store, model = Dataset(work / "dataset"), checkpoint.load_model(work / "run")
     text = model_card(work / "run", work / "dataset", licence="CC0-1.0", about="Struck bars.", timing_seconds=0.05)
     assert text.startswith("# run\n") and "Struck bars." in text and "Licence: CC0-1.0." in text
     assert all(entry.name in text for entry in store.train)
@@ -45,7 +45,7 @@ def test_the_card_tells_what_was_made_and_how(work: Path) -> None:
     assert "5 steps: 3 of phase one (describe), 2 of phase two (sound real)" in text
     assert f"Delay: {StreamingRAVE(model).delay_samples} samples" in text
     length = sum(entry.length for entry in store.validation)
-    judged = judge(model, Crops(store, "validation", 1, 1).tape(0, length)[0])
+    judged = judge(model, CropSampler(store, "validation", 1, 1).tape(0, length)[0])
     for number in (judged.silence, judged.untrained, judged.log_mel):
         assert f"| {number:.3f} |" in text
     assert "times real time" in text and "--phase-two-now" not in text

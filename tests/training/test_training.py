@@ -18,9 +18,9 @@ from helpers import needs_torch_compile
 from torch._dynamo.utils import counters
 
 from ravecourse.config import ModelConfig, preset, training_preset
-from ravecourse.dataset.crops import Crops
+from ravecourse.dataset.crops import CropSampler
 from ravecourse.dataset.preparation import prepare
-from ravecourse.dataset.store import Store
+from ravecourse.dataset.store import Dataset
 from ravecourse.errors import RaveCourseError
 from ravecourse.model import checkpoint
 from ravecourse.runtime import choose_device, clock
@@ -59,7 +59,7 @@ def store(tmp_path_factory):
             notes.append(0.15 * partials * np.exp(-4 * time_axis) + 1e-4 * generator.standard_normal(8000))
         soundfile.write(folder / f"tones_{index}.wav", np.concatenate(notes), 16000)
     prepare([folder], folder / "data", sample_rate=16000, validation=0.25, progress=False)
-    return Store(folder / "data")
+    return Dataset(folder / "data")
 
 
 @pytest.fixture(autouse=True)
@@ -282,7 +282,7 @@ def test_phase_one_alone_and_then_longer(store, tmp_path):
 def test_latent_statistics_describe_the_training_sound(store, tmp_path):
     quiet(store, tmp_path, TINY, plans(phase_two_steps=0))
     model = checkpoint.load_model(tmp_path)
-    crops = Crops(store, "train", 1024, 64, seed=9)
+    crops = CropSampler(store, "train", 1024, 64, seed=9)
     with torch.no_grad():
         rows = model.encode(crops.batch(0).audio)[0].transpose(1, 2).flatten(0, 1)
     spread = rows.std(0)
@@ -295,7 +295,7 @@ def test_latent_statistics_describe_the_training_sound(store, tmp_path):
 
 def test_rehearsal_leaves_no_trace(store):
     learner = Learner(LIKE_V1, plans(), CPU)
-    audio = Crops(store, "train", 1024, 2).batch(0).audio
+    audio = CropSampler(store, "train", 1024, 2).batch(0).audio
     learner.step(audio, 0, 6)
     parts = (learner.model, learner.critics, learner.optimiser, learner.critics_optimiser)
     before = [copy.deepcopy(dict(p.state_dict())) for p in parts]
@@ -375,7 +375,7 @@ def test_a_loss_that_is_not_a_number(store, tmp_path, monkeypatch, bad_step):
     with pytest.raises(RaveCourseError) as caught:
         quiet(store, tmp_path, TINY, plans())
     text = str(caught.value)
-    source = Crops(store, "train", 1024, 2, 0, setup.augmentation(plans())).batch(bad_step - 1).sources[0]
+    source = CropSampler(store, "train", 1024, 2, 0, setup.augmentation(plans())).batch(bad_step - 1).sources[0]
     assert f"at step {bad_step}, in phase 2" in text and source in text and "learning_rate" in text
     assert f"step {bad_step // 5 * 5}" in text
     assert checkpoint.load(tmp_path).step == bad_step // 5 * 5
@@ -403,10 +403,10 @@ import sys, torch
 torch.set_num_threads(1)
 sys.path[:0] = {tests!r}
 from test_training import TINY, plans, train
-from ravecourse.dataset import Store
+from ravecourse.dataset import Dataset
 def on_step(progress):
     print(progress.step, flush=True)
-result = train(Store({data!r}), {run!r}, TINY, plans(phase_one_steps=100000, checkpoint_every=100000),
+result = train(Dataset({data!r}), {run!r}, TINY, plans(phase_one_steps=100000, checkpoint_every=100000),
                device="cpu", progress=False, tensorboard=False, on_step=on_step)
 print(result.message, flush=True)
 sys.exit(0 if result.interrupted else 1)
