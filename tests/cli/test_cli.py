@@ -164,10 +164,10 @@ def test_a_full_disk_is_told(work: Path, monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_an_interrupted_command_is_kind(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupt(_: object) -> None:
+    def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ravecourse.cli.commands.doctor", interrupt)
+    monkeypatch.setattr("ravecourse.cli.doctor.run", interrupt)
     status, _, err = call(capsys, "doctor")
     assert status == 130 and "Stopped" in err and "Traceback" not in err
 
