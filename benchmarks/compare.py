@@ -32,8 +32,13 @@ from ravecourse.model import RAVE  # noqa: E402
 from ravecourse.training import Learner  # noqa: E402
 
 FOLDER = Path("build/benchmarks")
-MODELS = {"v1": ["v1"], "v2": ["v2"], "v2 causal": ["v2", "causal"], "v2_small": ["v2_small"],
-          "raspberry": ["raspberry"]}
+MODELS = {
+    "v1": ["v1"],
+    "v2": ["v2"],
+    "v2 causal": ["v2", "causal"],
+    "v2_small": ["v2_small"],
+    "raspberry": ["raspberry"],
+}
 NOT_STREAMED = ("v2_small",)  # it is there for its training
 TRAINED = ("v1", "v2_small")
 # v2_small's noise filters are longer than its noise frames: the kit has no place for them, so both train without.
@@ -56,8 +61,12 @@ def made(name: str) -> Path:
     if not (run / "pairs.pt").exists():
         configs = [argument for config in MODELS[name] for argument in ("--config", config)]
         # One thread: on several, the original's filter bank comes out a little different from run to run.
-        subprocess.run([sys.executable, "benchmarks/original.py", "make", str(run), *configs], check=True,
-                       capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        subprocess.run(
+            [sys.executable, "benchmarks/original.py", "make", str(run), *configs],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
     return run
 
 
@@ -67,8 +76,22 @@ def exported(name: str) -> Path:
     target = FOLDER / f"{run.name}_original.ts"
     if not target.exists():
         folder = FOLDER / f"{run.name}_original"
-        subprocess.run([sys.executable, "-c", EXPORT, "--run", str(run), "--streaming", "--fidelity", "0.999",
-                        "--output", str(folder)], check=True, capture_output=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                EXPORT,
+                "--run",
+                str(run),
+                "--streaming",
+                "--fidelity",
+                "0.999",
+                "--output",
+                str(folder),
+            ],
+            check=True,
+            capture_output=True,
+        )
         next(folder.glob("*.ts")).rename(target)
     return target
 
@@ -99,8 +122,9 @@ def row(model: str, what: str, times: dict[str, list[float]], sound_seconds: flo
     same with bfloat16 weights; return the medians."""
     medians = {name: statistics.median(values) for name, values in times.items()}
     p99 = {name: sorted(values)[int(0.99 * (len(values) - 1))] for name, values in times.items()}
-    cells = " ".join(f"{1000 * medians[n]:9.2f} {1000 * p99[n]:9.2f} {sound_seconds / medians[n]:8.1f}"
-                     for n in ("ours", "original"))
+    cells = " ".join(
+        f"{1000 * medians[n]:9.2f} {1000 * p99[n]:9.2f} {sound_seconds / medians[n]:8.1f}" for n in ("ours", "original")
+    )
     line = f"{model:10} {what:22} {cells} {medians['original'] / medians['ours']:7.2f}"
     if "bfloat16" in medians:
         line += f" {1000 * medians['bfloat16']:9.2f} {medians['original'] / medians['bfloat16']:7.2f}"
@@ -127,8 +151,12 @@ def compare_offline(name: str, model: RAVE, seconds: float) -> None:
         "forward": (lambda: model(audio), lambda: decode(encode()[:, :size])),
     }
     for what, (a, b) in pairs.items():
-        row(name, f"offline {what}", take_turns({"ours": a, "original": b}, seconds),
-            audio.shape[-1] / model.sample_rate)
+        row(
+            name,
+            f"offline {what}",
+            take_turns({"ours": a, "original": b}, seconds),
+            audio.shape[-1] / model.sample_rate,
+        )
 
 
 def compare_streamed(name: str, model: RAVE, seconds: float) -> None:
@@ -160,17 +188,32 @@ def learner_for(name: str, theirs: nn.Module, batch: int, samples: int) -> Learn
     """Our learner with the original's model, critics, losses and pace."""
     made_from = preset("v1" if name == "v1" else "v2")
     capacity = 48 if name == "v2_small" else made_from.scale_capacity
-    config = replace(upstream.read(made(name)).model.config, scale_capacity=capacity, periods=made_from.periods,
-                     period_capacity=capacity)
-    settings = training_preset(config.architecture, batch_size=batch, crop_samples=samples, phase_one_steps=10,
-                               phase_two_steps=10, discriminator_every=theirs.update_discriminator_every)
+    config = replace(
+        upstream.read(made(name)).model.config,
+        scale_capacity=capacity,
+        periods=made_from.periods,
+        period_capacity=capacity,
+    )
+    settings = training_preset(
+        config.architecture,
+        batch_size=batch,
+        crop_samples=samples,
+        phase_one_steps=10,
+        phase_two_steps=10,
+        discriminator_every=theirs.update_discriminator_every,
+    )
     learner = Learner(config, settings, torch.device("cpu"))
-    for part, same in ((learner.model.encoder, theirs.encoder), (learner.model.decoder, theirs.decoder),
-                       (learner.critics, theirs.discriminator)):
+    for part, same in (
+        (learner.model.encoder, theirs.encoder),
+        (learner.model.decoder, theirs.decoder),
+        (learner.critics, theirs.discriminator),
+    ):
         counts = [sum(p.numel() for p in module.parameters()) for module in (part, same)]
         if counts[0] != counts[1]:
-            raise SystemExit(f"{name}: {type(part).__name__} has {counts[0]} weights, the original's {counts[1]}; "
-                             "the comparison would not be fair.")
+            raise SystemExit(
+                f"{name}: {type(part).__name__} has {counts[0]} weights, the original's {counts[1]}; "
+                "the comparison would not be fair."
+            )
     return learner
 
 
@@ -202,8 +245,11 @@ def compare_training(name: str, seconds: float, threads: int, batch: int, sample
     share = 1 / theirs.update_discriminator_every
     rates["phase two"] = {side: share * critics[side] + (1 - share) * decoder[side] for side in critics}
     for phase, mean in rates.items():
-        print(f"{name:10} {phase}, {label}: ours {1 / mean['ours']:.3f} steps/s, original {1 / mean['original']:.3f}, "
-              f"ratio {mean['original'] / mean['ours']:.2f}", flush=True)
+        print(
+            f"{name:10} {phase}, {label}: ours {1 / mean['ours']:.3f} steps/s, original {1 / mean['original']:.3f}, "
+            f"ratio {mean['original'] / mean['ours']:.2f}",
+            flush=True,
+        )
     torch.set_num_threads(1)
 
 
@@ -224,8 +270,11 @@ def main(arguments: list[str]) -> None:
     everything = torch.get_num_threads()
     torch.set_num_threads(1)
     columns = f"{'ours: ms':>9} {'p99':>9} {'x real':>8} {'orig: ms':>9} {'p99':>9} {'x real':>8} {'ratio':>7}"
-    print(f"PyTorch {torch.__version__.split('+')[0]}, {torch.backends.cpu.get_cpu_capability()}. "
-          f"Offline and streamed: one thread.\n{'':33} {columns} {'bf16: ms':>9} {'ratio':>7}", flush=True)
+    print(
+        f"PyTorch {torch.__version__.split('+')[0]}, {torch.backends.cpu.get_cpu_capability()}. "
+        f"Offline and streamed: one thread.\n{'':33} {columns} {'bf16: ms':>9} {'ratio':>7}",
+        flush=True,
+    )
     if not options.no_streaming:
         for name in names:
             if name not in NOT_STREAMED:

@@ -102,16 +102,16 @@ def drawn(course: Course, title: str, deadline_ms: float) -> Figure:
     above.set(ylabel="time of a block (ms)", ylim=(0, None), title=title)
     above.legend(loc="upper right", ncols=3)
     below.plot(course.minutes, course.memory_mb, color=COLOURS[2])
-    below.set(ylabel="memory (MB)", xlabel="sound played (minutes)",
-              ylim=(0, 1.3 * course.memory_mb.max()))
+    below.set(ylabel="memory (MB)", xlabel="sound played (minutes)", ylim=(0, 1.3 * course.memory_mb.max()))
     return figure
 
 
 def main(arguments: list[str]) -> None:
     """Parse the command line, play, draw, and print what the plot shows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", nargs="?", default="tiny", choices=list(PRESETS), metavar="PRESET",
-                        help="(default: %(default)s)")
+    parser.add_argument(
+        "name", nargs="?", default="tiny", choices=list(PRESETS), metavar="PRESET", help="(default: %(default)s)"
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="of sound (default: %(default)g)")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks"), metavar="FOLDER")
     options = parser.parse_args(arguments)
@@ -122,9 +122,11 @@ def main(arguments: list[str]) -> None:
     target = options.out / "endurance.png"
     title = f"{options.name}, {course.minutes[-1]:g} minutes in blocks of {model.smallest_buffer} samples"
     save(drawn(course, title, deadline), target)
-    print(f"{title}: median {np.median(course.median_ms):.3f} ms a block (deadline {deadline:.2f} ms), "
-          f"{100 * course.drift():+.1f} % from start to end; memory {course.memory_mb[-1]:.0f} MB, "
-          f"{course.growth_mb():+.1f} MB since the first tenth. Drawn in {target}.")
+    print(
+        f"{title}: median {np.median(course.median_ms):.3f} ms a block (deadline {deadline:.2f} ms), "
+        f"{100 * course.drift():+.1f} % from start to end; memory {course.memory_mb[-1]:.0f} MB, "
+        f"{course.growth_mb():+.1f} MB since the first tenth. Drawn in {target}."
+    )
 
 
 if __name__ == "__main__":

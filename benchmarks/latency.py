@@ -30,8 +30,9 @@ def trained(steps: int) -> list[Path]:
         prepare([sounds], dataset, progress=False)
     runs = []
     for name, config in SHOWN.items():
-        settings = training_preset(config.preset, phase_one_steps=steps, phase_two_steps=0, validation_every=steps,
-                                   beta_ramp_steps=steps // 2)
+        settings = training_preset(
+            config.preset, phase_one_steps=steps, phase_two_steps=0, validation_every=steps, beta_ramp_steps=steps // 2
+        )
         runs.append(FOLDER / f"{name}_{steps}")
         train(Dataset(dataset), runs[-1], config, settings, device="cpu", tensorboard=False)
     return runs
@@ -41,9 +42,11 @@ def line(config: ModelConfig, seconds: float, quality: str) -> str:
     """One row of the table."""
     row = preset_table.row(config, seconds)
     speed = row.speed
-    return (f"{row.name + (' causal' if row.causal else ''):19}{row.hop_length:>5}{row.delay_ms:>9.2f} ms"
-            f"{row.delay_ms + speed.deadline_ms:>10.2f} ms{speed.real_time_factor:>9.1f} x{speed.median_ms:>8.3f} ms"
-            f"{speed.p99_ms:>8.3f} ms{speed.deadline_ms:>9.2f} ms{row.parameters / 1e6:>9.2f} M  {quality}")
+    return (
+        f"{row.name + (' causal' if row.causal else ''):19}{row.hop_length:>5}{row.delay_ms:>9.2f} ms"
+        f"{row.delay_ms + speed.deadline_ms:>10.2f} ms{speed.real_time_factor:>9.1f} x{speed.median_ms:>8.3f} ms"
+        f"{speed.p99_ms:>8.3f} ms{speed.deadline_ms:>9.2f} ms{row.parameters / 1e6:>9.2f} M  {quality}"
+    )
 
 
 def main(arguments: list[str]) -> None:
@@ -54,8 +57,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="of timing for each line")
     options = parser.parse_args(arguments)
     runs = options.runs + (trained(options.train) if options.train else [])
-    print(f"{'preset':19}{'hop':>5}{'delay':>12}{'with a hop':>13}{'real time':>11}{'median':>11}{'p99':>11}"
-          f"{'deadline':>12}{'parameters':>11}  quality")
+    print(
+        f"{'preset':19}{'hop':>5}{'delay':>12}{'with a hop':>13}{'real time':>11}{'median':>11}{'p99':>11}"
+        f"{'deadline':>12}{'parameters':>11}  quality"
+    )
     for config in SHOWN.values() if not runs else ():
         print(line(config, options.seconds, "not trained"), flush=True)
     for run in runs:
@@ -63,8 +68,10 @@ def main(arguments: list[str]) -> None:
         history = found.notes.get("validations") or []
         quality = f"{history[-1][3]:.3f} after {found.step} steps" if history else "no validation yet"
         print(line(found.model_config, options.seconds, quality), flush=True)
-    print("delay: the model's, filter bank included. with a hop: and the player's buffer of one hop. quality: log-mel "
-          "distance on held-out sound (1 is 20 dB a band), less is better.")
+    print(
+        "delay: the model's, filter bank included. with a hop: and the player's buffer of one hop. quality: log-mel "
+        "distance on held-out sound (1 is 20 dB a band), less is better."
+    )
 
 
 if __name__ == "__main__":

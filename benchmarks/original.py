@@ -54,7 +54,8 @@ def build(configs: list[str], overrides: list[str], channels: int, cached: bool 
     gin.clear_config()
     cached_conv.use_cached_conv(cached)
     gin.parse_config_files_and_bindings(
-        [f"{name}.gin" for name in configs], [f"RAVE.n_channels={channels}", *overrides])
+        [f"{name}.gin" for name in configs], [f"RAVE.n_channels={channels}", *overrides]
+    )
     model = rave.RAVE(n_channels=channels)
     cached_conv.use_cached_conv(False)
     return model
@@ -162,10 +163,19 @@ def write_run(model: nn.Module, folder: Path) -> None:
     (folder / "version_0/checkpoints").mkdir(parents=True, exist_ok=True)
     (folder / "config.gin").write_text(gin.operative_config_str())
     trainer = pytorch_lightning.Trainer(
-        max_steps=1, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        max_steps=1,
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
         default_root_dir=str(folder / "scratch"),
-        callbacks=[pytorch_lightning.callbacks.ModelCheckpoint(dirpath=str(folder), monitor="validation"),
-                   rave.model.BetaWarmupCallback(), rave.model.QuantizeCallback(), rave.model.WarmupCallback()])
+        callbacks=[
+            pytorch_lightning.callbacks.ModelCheckpoint(dirpath=str(folder), monitor="validation"),
+            rave.model.BetaWarmupCallback(),
+            rave.model.QuantizeCallback(),
+            rave.model.WarmupCallback(),
+        ],
+    )
     trainer.strategy.connect(model)
     model.trainer = trainer
     trainer.strategy.setup_optimizers(trainer)

@@ -48,16 +48,29 @@ def failed(run: Live) -> bool:
 def row(name: str, model: Path, buffer: int, folder: Path, nn: Path, options: argparse.Namespace) -> bool:
     """Measure and print one line of the table; whether nothing came late, on the quiet and on the busy machine."""
     spent = processor_time(model, buffer, folder, nn, options.seconds)
-    runs = [live(f"{symbol(model)} forward", noise(options.seconds), folder, nn, buffer=buffer, programs=programs,
-                 ask=name == "course") for programs in (0, options.programs)]
+    runs = [
+        live(
+            f"{symbol(model)} forward",
+            noise(options.seconds),
+            folder,
+            nn,
+            buffer=buffer,
+            programs=programs,
+            ask=name == "course",
+        )
+        for programs in (0, options.programs)
+    ]
     cells = []
     for run in runs:
         late = "not told" if run.late is None else f"{run.late} of {run.blocks}"
         cells.append(f"{late:>14}{float(run.behind.max()):>9.0f} ms")
     times = runs[0].times
     median = f"{1000 * float(times.median()):.2f} ms" if len(times) else ""
-    print(f"{name:10}{model.stem:14}{buffer:>7}{1000 * buffer / RATE:>9.1f} ms{spent:>10.3f} s{median:>11}"
-          + "".join(cells), flush=True)
+    print(
+        f"{name:10}{model.stem:14}{buffer:>7}{1000 * buffer / RATE:>9.1f} ms{spent:>10.3f} s{median:>11}"
+        + "".join(cells),
+        flush=True,
+    )
     return not any(failed(run) for run in runs)
 
 
@@ -65,8 +78,9 @@ def upstream() -> Path | None:
     """The well-known nn~, built from the checkout that NN_TILDE_DIR names."""
     if not os.environ.get("NN_TILDE_DIR"):
         return None
-    ran = subprocess.run(["bash", "pd_setup/build_nn.sh"], env={**os.environ, "NN": "upstream"},
-                         capture_output=True, text=True)
+    ran = subprocess.run(
+        ["bash", "pd_setup/build_nn.sh"], env={**os.environ, "NN": "upstream"}, capture_output=True, text=True
+    )
     if ran.returncode:
         print(f"The nn~ in {os.environ['NN_TILDE_DIR']} could not be built: {ran.stderr.strip()[-300:]}")
         return None
@@ -93,8 +107,10 @@ def main(arguments: list[str]) -> None:
         if not models:
             made = {path.name: path.resolve() for path in patch_assets.materials(Path("build/patches"))}
             models = [made["strings.ts"], made["low_latency.ts"]]
-        print(f"{'':10}{'':14}{'':>7}{'':>12}{'processor':>12}{'a block':>11}{'quiet: late':>14}{'behind':>12}"
-              f"{f'busy ({options.programs}): late':>14}{'behind':>12}")
+        print(
+            f"{'':10}{'':14}{'':>7}{'':>12}{'processor':>12}{'a block':>11}{'quiet: late':>14}{'behind':>12}"
+            f"{f'busy ({options.programs}): late':>14}{'behind':>12}"
+        )
         for model in models:
             for who, nn in builds.items():
                 held = []
@@ -104,8 +120,10 @@ def main(arguments: list[str]) -> None:
                 print(f"{who}: smallest buffer of {model.stem} without a late block, busy machine included: {safe}")
             safe = smallest_safe_buffer(load(model))
             print(f"(Python alone, on the machine as it is: {safe} samples are computed within 80 % of their time)")
-    print("processor: seconds for a second of sound. behind: the most that Pd was behind the clock, which it makes up "
-          f"for up to its reserve, usually {BEHIND:g} ms. A buffer of 0 computes inside Pd's thread.")
+    print(
+        "processor: seconds for a second of sound. behind: the most that Pd was behind the clock, which it makes up "
+        f"for up to its reserve, usually {BEHIND:g} ms. A buffer of 0 computes inside Pd's thread."
+    )
 
 
 if __name__ == "__main__":

@@ -20,8 +20,13 @@ html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_show_sourcelink = html_copy_source = html_use_index = False
 html_theme_options: dict[str, Any] = {
-    "use_download_button": False, "use_fullscreen_button": False, "use_repository_button": False,
-    "show_toc_level": 2, "home_page_in_toc": True, "navbar_persistent": [], "extra_footer": "",
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+    "use_repository_button": False,
+    "show_toc_level": 2,
+    "home_page_in_toc": True,
+    "navbar_persistent": [],
+    "extra_footer": "",
 }
 
 

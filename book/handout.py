@@ -19,11 +19,25 @@ from ravecourse.files import replacing
 
 ROOT = Path(__file__).resolve().parent.parent
 TOP = "ravecourse"
-LEFT_OUT = ("notebooks/solutions/", "tests/wrong_answers/", "tests/course/test_checks.py",
-            "tests/book/test_handout.py",
-            "docs/teaching.md")
-NOT_TRACKED = {".git", ".venv", ".conda", "build", "runs", "sounds", "__pycache__", ".ipynb_checkpoints",
-               ".pytest_cache", ".ruff_cache"}
+LEFT_OUT = (
+    "notebooks/solutions/",
+    "tests/wrong_answers/",
+    "tests/course/test_checks.py",
+    "tests/book/test_handout.py",
+    "docs/teaching.md",
+)
+NOT_TRACKED = {
+    ".git",
+    ".venv",
+    ".conda",
+    "build",
+    "runs",
+    "sounds",
+    "__pycache__",
+    ".ipynb_checkpoints",
+    ".pytest_cache",
+    ".ruff_cache",
+}
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 DATE = (2026, 1, 1, 0, 0, 0)  # of every file: when somebody made the zip is no part of it
 
@@ -41,8 +55,9 @@ def tracked(root: Path) -> list[str]:
     for folder, folders, files in os.walk(root):
         here = Path(folder).relative_to(root)
         folders[:] = [name for name in folders if name not in NOT_TRACKED and not name.endswith(".egg-info")]
-        found += [(here / name).as_posix() for name in files
-                  if not name.startswith(".env-stamp") and ".part" not in name]
+        found += [
+            (here / name).as_posix() for name in files if not name.startswith(".env-stamp") and ".part" not in name
+        ]
     return sorted(found)
 
 
@@ -54,8 +69,10 @@ def chosen(names: Sequence[str]) -> list[str]:
 def write(root: Path, target: Path) -> list[str]:
     """Write the zip; what is in it."""
     names = chosen(tracked(root))
-    with replacing(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED,
-                                                         compresslevel=9) as archive:
+    with (
+        replacing(target) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+    ):
         for name in names:
             entry = zipfile.ZipInfo(f"{TOP}/{name}", DATE)
             mode = 0o755 if os.access(root / name, os.X_OK) else 0o644

@@ -1,6 +1,6 @@
 """Whether a folder of HTML pages is whole: each link leads somewhere, each picture and sound is there and can be read.
 
-    python -m book.links build/book
+python -m book.links build/book
 """
 
 import sys
@@ -10,8 +10,15 @@ from urllib.parse import unquote, urlsplit
 
 import soundfile
 
-LOADED = {"img": "src", "audio": "src", "source": "src", "script": "src", "link": "href", "video": "src",
-          "iframe": "src"}
+LOADED = {
+    "img": "src",
+    "audio": "src",
+    "source": "src",
+    "script": "src",
+    "link": "href",
+    "video": "src",
+    "iframe": "src",
+}
 
 
 class Page(HTMLParser):
@@ -37,8 +44,9 @@ class Page(HTMLParser):
 def problems(folder: Path) -> list[str]:
     """What is wrong with the pages in `folder`; empty if nothing is."""
     folder = folder.resolve()
-    pages = {path: Page(path) for path in sorted(folder.rglob("*.html"))
-             if "_static" not in path.relative_to(folder).parts}  # there the theme keeps templates
+    pages = {
+        path: Page(path) for path in sorted(folder.rglob("*.html")) if "_static" not in path.relative_to(folder).parts
+    }  # there the theme keeps templates
     if not pages:
         return [f"{folder} has no pages"]
     found = []

@@ -1,6 +1,6 @@
 """Make the book: run the chapters (or take what an earlier run left), turn them into pages, and check the pages.
 
-    make book        the pages are in build/book; open build/book/index.html
+make book        the pages are in build/book; open build/book/index.html
 """
 
 import argparse
@@ -21,8 +21,24 @@ def build(root: Path, work: Path, target: Path) -> list[str]:
         subprocess.CalledProcessError: Sphinx could not make the pages; it said why.
     """
     players = pages.lay_out(root, work / "source", work / "runs")
-    subprocess.run([sys.executable, "-m", "sphinx", "-q", "-E", "-W", "--keep-going", "-b", "html",
-                    "-d", work / "doctrees", work / "source", target], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-q",
+            "-E",
+            "-W",
+            "--keep-going",
+            "-b",
+            "html",
+            "-d",
+            work / "doctrees",
+            work / "source",
+            target,
+        ],
+        check=True,
+    )
     found = links.problems(target)
     for chapter, count in players.items():
         page = links.Page(target / "notebooks" / f"{chapter}.html")

@@ -35,8 +35,11 @@ def fingerprint(*things: bytes | Path) -> str:
     digest = hashlib.sha256()
     for thing in things:
         if isinstance(thing, Path):
-            files = [thing] if thing.is_file() else sorted(
-                path for path in thing.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+            files = (
+                [thing]
+                if thing.is_file()
+                else sorted(path for path in thing.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+            )
             for file in files:
                 digest.update(str(file.relative_to(thing.parent)).encode() + b"\0" + file.read_bytes())
         else:
@@ -58,9 +61,13 @@ def run(path: Path, cache: Path, root: Path = ROOT) -> nbformat.NotebookNode:
         return nbformat.read(kept, as_version=4)
     settings = {**os.environ, "RAVECOURSE_WIDGETS": "static", "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     settings.pop("MPLBACKEND", None)
-    client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3",
-                            extra_arguments=["--log-level=ERROR"],
-                            resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(path.parent)}},
+    )
     began = time.monotonic()
     client.execute(env=settings)
     print(f"run in {time.monotonic() - began:.0f} s, ", end="", file=sys.stderr)
@@ -122,6 +129,7 @@ def within(text: str, place: Path, inside: set[Path], root: Path) -> str:
         place: the folder of the page in the project.
         inside: the files that the book has.
     """
+
     def link(match: re.Match[str]) -> str:
         picture, words, target = match[1], match[2], match[3].split("#")[0]
         if not target or re.match(r"[a-z]+:", target) or (place / target).resolve() in inside:
@@ -148,13 +156,22 @@ def index(readme: str, chapters: list[Path], pages: list[Path]) -> str:
     """The first page: what the README promises, its table of chapters, and what else there is."""
     promise = readme.split("\n## ")[0]
     table = re.search(r"^\| *chapter.*?(?=\n\n)", readme + "\n\n", re.M | re.S)
-    parts = [promise, "## The chapters\n", table[0] if table else "", "",
-             "Here they are as they come out of *Run All*: read, look, and listen. To steer what they show, and to do "
-             "the exercises, run them yourself: `make lab`.\n"]
+    parts = [
+        promise,
+        "## The chapters\n",
+        table[0] if table else "",
+        "",
+        "Here they are as they come out of *Run All*: read, look, and listen. To steer what they show, and to do "
+        "the exercises, run them yourself: `make lab`.\n",
+    ]
     for caption, files in (("Chapters", chapters), ("Around them", pages)):
         if files:
-            names = "\n".join(f"{title(file)} <{file.parent.name}/{file.stem}>" if file.parent.name in
-                              ("notebooks", "docs") else f"The kit <{file.stem}>" for file in files)
+            names = "\n".join(
+                f"{title(file)} <{file.parent.name}/{file.stem}>"
+                if file.parent.name in ("notebooks", "docs")
+                else f"The kit <{file.stem}>"
+                for file in files
+            )
             parts.append(f"```{{toctree}}\n:caption: {caption}\n:maxdepth: 1\n\n{names}\n```\n")
     return "\n".join(parts)
 
@@ -181,7 +198,8 @@ def lay_out(root: Path, source: Path, cache: Path) -> dict[str, int]:
         target.write_text(within(page.read_text(encoding="utf-8"), page.parent, inside, root), encoding="utf-8")
     (source / "index.md").write_text(
         within(index(readme.read_text(encoding="utf-8"), chapters, [*pages, readme]), root, inside, root),
-        encoding="utf-8")
+        encoding="utf-8",
+    )
     players = {}
     for chapter in chapters:
         print(f"{chapter.name} ... ", end="", flush=True, file=sys.stderr)

@@ -44,6 +44,8 @@ def _file(folder: str, name: str, suffix: str, kind: str) -> Path:
         return path
     names = sorted(found.stem for found in path.parent.glob(f"*{suffix}"))
     if not names:
-        raise RaveCourseError(f"There is no folder of {kind}s at {path.parent}. Run from a clone of the kit, where it "
-                              "was installed with `make env`.")
+        raise RaveCourseError(
+            f"There is no folder of {kind}s at {path.parent}. Run from a clone of the kit, where it "
+            "was installed with `make env`."
+        )
     raise RaveCourseError(f"There is no bundled {kind} {name!r}. There are: {', '.join(names)}.")

@@ -51,15 +51,21 @@ class ModelConfig:
             (self.n_bands not in (4, 8, 16), f"n_bands is {self.n_bands}; use 4, 8 or 16"),
             (self.pqmf not in ("kaiser", "refined"), f"pqmf is {self.pqmf!r}; use 'kaiser' or 'refined'"),
             (not self.ratios or min(self.ratios) < 2, f"ratios is {self.ratios}; every stage divides by 2 or more"),
-            (self.architecture == "v2" and len(self.dilations) != len(self.ratios),
-             f"dilations has {len(self.dilations)} stages and ratios {len(self.ratios)}; give one list a stage"),
+            (
+                self.architecture == "v2" and len(self.dilations) != len(self.ratios),
+                f"dilations has {len(self.dilations)} stages and ratios {len(self.ratios)}; give one list a stage",
+            ),
             (self.latent_size < 1, f"latent_size is {self.latent_size}; use 1 or more"),
             (self.sample_rate < 8000, f"sample_rate is {self.sample_rate} Hz; use 8000 or more"),
-            (bool(self.noise_bands) and prod(self.ratios) % prod(self.noise_strides) != 0,
-             f"noise_strides {self.noise_strides} must divide the {prod(self.ratios)} sub-band samples of a frame"),
-            (self.noise_bands != 0 and not 2 <= self.noise_bands <= 1 + prod(self.noise_strides) // 2,
-             f"noise_bands is {self.noise_bands}; use 0 for no noise, or 2 to {1 + prod(self.noise_strides) // 2}, "
-             f"whose filters fit a noise frame of {prod(self.noise_strides)}"),
+            (
+                bool(self.noise_bands) and prod(self.ratios) % prod(self.noise_strides) != 0,
+                f"noise_strides {self.noise_strides} must divide the {prod(self.ratios)} sub-band samples of a frame",
+            ),
+            (
+                self.noise_bands != 0 and not 2 <= self.noise_bands <= 1 + prod(self.noise_strides) // 2,
+                f"noise_bands is {self.noise_bands}; use 0 for no noise, or 2 to {1 + prod(self.noise_strides) // 2}, "
+                f"whose filters fit a noise frame of {prod(self.noise_strides)}",
+            ),
         ]
         for wrong, message in problems:
             if wrong:
@@ -121,16 +127,24 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("phase_one_steps", "batch_size", "crop_samples", "learning_rate", "validation_every",
-                     "checkpoint_every"):
+        for name in (
+            "phase_one_steps",
+            "batch_size",
+            "crop_samples",
+            "learning_rate",
+            "validation_every",
+            "checkpoint_every",
+        ):
             if getattr(self, name) <= 0:
                 raise RaveCourseError(f"{name} is {getattr(self, name)}; give a number above 0.")
         for name in ("phase_two_steps", "waveform_steps"):
             if getattr(self, name) < 0:
                 raise RaveCourseError(f"{name} is {getattr(self, name)}; give 0 (none) or more.")
         if self.discriminator_every < 2:
-            raise RaveCourseError(f"discriminator_every is {self.discriminator_every}; from 2 on, "
-                                  "or the generator is never updated in phase two.")
+            raise RaveCourseError(
+                f"discriminator_every is {self.discriminator_every}; from 2 on, "
+                "or the generator is never updated in phase two."
+            )
 
     def to_json(self) -> str:
         """The record as JSON. Source: this course. Notebook: 04."""
@@ -147,13 +161,16 @@ def _from_json(cls: type, text: str) -> Any:
     known = {f.name for f in dataclasses.fields(cls)}
     unknown = sorted(set(values) - known)
     if unknown:
-        raise RaveCourseError(f"A stored {cls.__name__} has fields that this version does not know: "
-                              f"{', '.join(unknown)}. It was written by another version of ravecourse.")
+        raise RaveCourseError(
+            f"A stored {cls.__name__} has fields that this version does not know: "
+            f"{', '.join(unknown)}. It was written by another version of ravecourse."
+        )
     try:
         return cls(**{name: _tuples(value) for name, value in values.items()})
     except TypeError as error:
-        raise RaveCourseError(f"A stored {cls.__name__} is incomplete ({error}). "
-                              "It was written by another version of ravecourse.") from error
+        raise RaveCourseError(
+            f"A stored {cls.__name__} is incomplete ({error}). It was written by another version of ravecourse."
+        ) from error
 
 
 def _tuples(value: Any) -> Any:
@@ -162,50 +179,140 @@ def _tuples(value: Any) -> Any:
 
 PRESETS: dict[str, ModelConfig] = {
     "tiny": ModelConfig(
-        preset="tiny", architecture="v2", ratios=(4, 4), capacity=32, latent_size=16,
-        dilations=((1, 3), (1, 3)), noise_bands=5, noise_strides=(4, 2), noise_capacity=32, bias=True,
-        scale_capacity=8),
+        preset="tiny",
+        architecture="v2",
+        ratios=(4, 4),
+        capacity=32,
+        latent_size=16,
+        dilations=((1, 3), (1, 3)),
+        noise_bands=5,
+        noise_strides=(4, 2),
+        noise_capacity=32,
+        bias=True,
+        scale_capacity=8,
+    ),
     # For playing against one's own sound: half the bands and half the hop of `tiny`, and it never looks ahead.
     "low_latency": ModelConfig(
-        preset="low_latency", architecture="v2", ratios=(4, 4), capacity=32, latent_size=16,
-        causal=True, lookahead_upsampling=False, n_bands=8,
-        dilations=((1,), (1, 3, 9)), noise_bands=5, noise_strides=(4, 2), noise_capacity=32, bias=True,
-        scale_capacity=8),
+        preset="low_latency",
+        architecture="v2",
+        ratios=(4, 4),
+        capacity=32,
+        latent_size=16,
+        causal=True,
+        lookahead_upsampling=False,
+        n_bands=8,
+        dilations=((1,), (1, 3, 9)),
+        noise_bands=5,
+        noise_strides=(4, 2),
+        noise_capacity=32,
+        bias=True,
+        scale_capacity=8,
+    ),
     "small": ModelConfig(
-        preset="small", architecture="v2", ratios=(4, 4, 4), capacity=48, latent_size=32,
-        dilations=((1, 3, 9), (1, 3, 9), (1, 3)), noise_bands=5, noise_strides=(4, 4, 2), bias=True,
-        periods=(2, 3, 5), period_capacity=16),
+        preset="small",
+        architecture="v2",
+        ratios=(4, 4, 4),
+        capacity=48,
+        latent_size=32,
+        dilations=((1, 3, 9), (1, 3, 9), (1, 3)),
+        noise_bands=5,
+        noise_strides=(4, 4, 2),
+        bias=True,
+        periods=(2, 3, 5),
+        period_capacity=16,
+    ),
     "v1": ModelConfig(
-        preset="v1", architecture="v1", ratios=(4, 4, 4, 2), capacity=64, latent_size=128, pqmf="kaiser",
-        noise_bands=5, noise_strides=(4, 4, 4), scale_capacity=64),
+        preset="v1",
+        architecture="v1",
+        ratios=(4, 4, 4, 2),
+        capacity=64,
+        latent_size=128,
+        pqmf="kaiser",
+        noise_bands=5,
+        noise_strides=(4, 4, 4),
+        scale_capacity=64,
+    ),
     "v2": ModelConfig(
-        preset="v2", architecture="v2", ratios=(4, 4, 4, 2), capacity=96, latent_size=128, pqmf="kaiser",
+        preset="v2",
+        architecture="v2",
+        ratios=(4, 4, 4, 2),
+        capacity=96,
+        latent_size=128,
+        pqmf="kaiser",
         dilations=((1, 3, 9), (1, 3, 9), (1, 3, 9), (1, 3)),
-        scale_capacity=96, periods=(2, 3, 5, 7, 11), period_capacity=96),
+        scale_capacity=96,
+        periods=(2, 3, 5, 7, 11),
+        period_capacity=96,
+    ),
 }
 
 TRAINING_PRESETS: dict[str, TrainingConfig] = {
     "tiny": TrainingConfig(
-        phase_one_steps=6000, phase_two_steps=2000, batch_size=8, crop_samples=8192,
-        learning_rate=3e-3, adversarial_learning_rate=3e-4, adam_betas=(0.8, 0.99), warmup_steps=100, cosine_decay=True,
-        beta=1e-2, beta_start=1e-5, beta_ramp_steps=1500, waveform_steps=300, band_stft_scales=(256, 128, 64, 32),
-        validation_every=500, checkpoint_every=250),
+        phase_one_steps=6000,
+        phase_two_steps=2000,
+        batch_size=8,
+        crop_samples=8192,
+        learning_rate=3e-3,
+        adversarial_learning_rate=3e-4,
+        adam_betas=(0.8, 0.99),
+        warmup_steps=100,
+        cosine_decay=True,
+        beta=1e-2,
+        beta_start=1e-5,
+        beta_ramp_steps=1500,
+        waveform_steps=300,
+        band_stft_scales=(256, 128, 64, 32),
+        validation_every=500,
+        checkpoint_every=250,
+    ),
     "low_latency": TrainingConfig(
-        phase_one_steps=6000, phase_two_steps=2000, batch_size=8, crop_samples=8192,
-        learning_rate=3e-3, adversarial_learning_rate=3e-4, adam_betas=(0.8, 0.99), warmup_steps=100, cosine_decay=True,
-        beta=1e-2, beta_start=1e-5, beta_ramp_steps=1500, waveform_steps=300, band_stft_scales=(512, 256, 128, 64),
-        validation_every=500, checkpoint_every=250),
+        phase_one_steps=6000,
+        phase_two_steps=2000,
+        batch_size=8,
+        crop_samples=8192,
+        learning_rate=3e-3,
+        adversarial_learning_rate=3e-4,
+        adam_betas=(0.8, 0.99),
+        warmup_steps=100,
+        cosine_decay=True,
+        beta=1e-2,
+        beta_start=1e-5,
+        beta_ramp_steps=1500,
+        waveform_steps=300,
+        band_stft_scales=(512, 256, 128, 64),
+        validation_every=500,
+        checkpoint_every=250,
+    ),
     "small": TrainingConfig(
-        phase_one_steps=100_000, phase_two_steps=100_000, batch_size=16, crop_samples=32768,
-        learning_rate=5e-4, adversarial_learning_rate=1e-4, adam_betas=(0.8, 0.99), warmup_steps=500, cosine_decay=True,
-        beta=5e-2, beta_start=1e-6, beta_ramp_steps=20_000, band_stft_scales=(512, 256, 128, 64, 32),
-        feature_matching_weight=20.0, relative_feature_matching=True),
-    "v1": TrainingConfig(
-        phase_one_steps=1_500_000, phase_two_steps=1_500_000, learning_rate=1e-3, cosine_decay=True),
+        phase_one_steps=100_000,
+        phase_two_steps=100_000,
+        batch_size=16,
+        crop_samples=32768,
+        learning_rate=5e-4,
+        adversarial_learning_rate=1e-4,
+        adam_betas=(0.8, 0.99),
+        warmup_steps=500,
+        cosine_decay=True,
+        beta=5e-2,
+        beta_start=1e-6,
+        beta_ramp_steps=20_000,
+        band_stft_scales=(512, 256, 128, 64, 32),
+        feature_matching_weight=20.0,
+        relative_feature_matching=True,
+    ),
+    "v1": TrainingConfig(phase_one_steps=1_500_000, phase_two_steps=1_500_000, learning_rate=1e-3, cosine_decay=True),
     "v2": TrainingConfig(
-        phase_one_steps=1_000_000, phase_two_steps=1_500_000, learning_rate=1e-3, cosine_decay=True,
-        beta=0.05, beta_start=1e-6, beta_ramp_steps=20_000,
-        feature_matching_weight=20.0, relative_feature_matching=True, discriminator_every=4),
+        phase_one_steps=1_000_000,
+        phase_two_steps=1_500_000,
+        learning_rate=1e-3,
+        cosine_decay=True,
+        beta=0.05,
+        beta_start=1e-6,
+        beta_ramp_steps=20_000,
+        feature_matching_weight=20.0,
+        relative_feature_matching=True,
+        discriminator_every=4,
+    ),
 }
 
 

@@ -31,8 +31,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise RaveCourseError(f"Could not write {path}: {error.strerror or error}. "
-                              "Free some disk space or choose another folder.") from error
+        raise RaveCourseError(
+            f"Could not write {path}: {error.strerror or error}. Free some disk space or choose another folder."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -39,8 +39,9 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise RaveCourseError(f"The device {name!r} cannot be used ({str(error).splitlines()[0]}). "
-                              "Use auto, cpu, cuda or mps.") from error
+        raise RaveCourseError(
+            f"The device {name!r} cannot be used ({str(error).splitlines()[0]}). Use auto, cpu, cuda or mps."
+        ) from error
     return device
 
 

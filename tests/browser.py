@@ -20,8 +20,10 @@ import psutil
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chromium-headless-shell")
-ON_MACOS = ("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-            "/Applications/Chromium.app/Contents/MacOS/Chromium")
+ON_MACOS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
 START_SECONDS = 90
 STEP_SECONDS = 60
 SETTINGS = {  # what would ask, write or fetch on its own
@@ -39,8 +41,15 @@ def find_browser() -> str | None:
 @contextmanager
 def open_browser() -> Iterator[Browser]:
     """A browser without a window."""
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
-             "--no-first-run", "--mute-audio", "--autoplay-policy=no-user-gesture-required"]
+    quiet = [
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-quic",
+        "--no-first-run",
+        "--mute-audio",
+        "--autoplay-policy=no-user-gesture-required",
+    ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         quiet.append("--no-sandbox")  # Chromium has no sandbox for root
     with sync_playwright() as playwright:
@@ -64,16 +73,41 @@ def serve(project: Path, folder: Path, notebooks: list[Path]) -> Iterator[str]:
         file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
-    homes = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
-             "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython"}
-    environment = {**os.environ, **{name: str(folder / place) for name, place in homes.items()},
-                   "PYTHONPATH": str(project), "JUPYTER_TOKEN": "only-for-this-test"}
+    homes = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
+    environment = {
+        **os.environ,
+        **{name: str(folder / place) for name, place in homes.items()},
+        "PYTHONPATH": str(project),
+        "JUPYTER_TOKEN": "only-for-this-test",
+    }
     environment.pop("MPLBACKEND", None)  # the notebooks choose their own
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
-               "--ServerApp.port=0", f"--ServerApp.root_dir={work}"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--ip=127.0.0.1",
+        "--ServerApp.port=0",
+        f"--ServerApp.root_dir={work}",
+    ]
     with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(command, cwd=work, env=environment, stdin=subprocess.DEVNULL, stdout=log,
-                                  stderr=subprocess.STDOUT, start_new_session=True)
+        server = subprocess.Popen(
+            command,
+            cwd=work,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
             yield _address(server, folder)
         finally:
@@ -194,11 +228,15 @@ class Notebook:
     def sounds(self) -> list[float]:
         """The length in seconds of each player in the notebook, as the browser decodes it."""
         players = self.panel.locator("audio")
-        return [players.nth(number).evaluate(  # -1 for what cannot be played
-            "player => new Promise((done, fail) => {"
-            "  if (player.readyState) return done(player.duration);"
-            "  player.onloadedmetadata = () => done(player.duration);"
-            "  player.onerror = () => done(-1); player.load(); })") for number in range(players.count())]
+        return [
+            players.nth(number).evaluate(  # -1 for what cannot be played
+                "player => new Promise((done, fail) => {"
+                "  if (player.readyState) return done(player.duration);"
+                "  player.onloadedmetadata = () => done(player.duration);"
+                "  player.onerror = () => done(-1); player.load(); })"
+            )
+            for number in range(players.count())
+        ]
 
     def figures(self) -> int:
         """How many pictures there are."""
@@ -207,7 +245,8 @@ class Notebook:
     def widgets(self) -> list[Locator]:
         """The outputs that hold a slider, from top to bottom."""
         outputs = self.panel.locator(".jp-OutputArea", has=self.page.get_by_role("slider")).filter(
-            has_not=self.page.locator(".jp-OutputArea"))
+            has_not=self.page.locator(".jp-OutputArea")
+        )
         return [outputs.nth(number) for number in range(outputs.count())]
 
     def content(self, widget: Locator) -> dict[str, list[str]]:

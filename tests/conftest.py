@@ -15,6 +15,7 @@ LONGEST_FIRST = ("test_browser.py", "10_", "04_", "06_", "00_", "08_", "test_pd_
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes minutes begins first, so that no worker waits at the end; then the notebooks, then the rest."""
+
     def turn(item: pytest.Item) -> tuple[int, bool]:
         name = item.path.name
         first = next((n for n, start in enumerate(LONGEST_FIRST) if name.startswith(start)), len(LONGEST_FIRST))

@@ -11,9 +11,7 @@ from ravecourse.model.layers import Conv, NoiseSynth, Residual, UpConv
 from ravecourse.model.rave import RAVE
 
 
-def signal(
-    samples: int, *, batch: int = 1, channels: int = 1, seed: int = 0, sample_rate: int = 48000
-) -> Tensor:
+def signal(samples: int, *, batch: int = 1, channels: int = 1, seed: int = 0, sample_rate: int = 48000) -> Tensor:
     """Decaying partials over soft noise: [batch, channels, samples], peak 0.7, different in every channel."""
     generator = torch.Generator().manual_seed(seed)
     time = torch.arange(samples) / sample_rate
@@ -63,13 +61,9 @@ def realistic(model: RAVE, seed: int = 0) -> RAVE:
         if isinstance(layer, (Conv, UpConv)) and hasattr(layer, "parametrizations"):
             gain = layer.parametrizations.weight.original0
             gain.mul_(uniform(gain, 0.7, 1.4))
-    hooks = [
-        layer.register_forward_hook(rescale) for layer in model.modules() if isinstance(layer, (Conv, UpConv))
-    ]
+    hooks = [layer.register_forward_hook(rescale) for layer in model.modules() if isinstance(layer, (Conv, UpConv))]
     hooks += [
-        layer.register_forward_pre_hook(normalise)
-        for layer in model.modules()
-        if isinstance(layer, nn.BatchNorm1d)
+        layer.register_forward_pre_hook(normalise) for layer in model.modules() if isinstance(layer, nn.BatchNorm1d)
     ]
     model.noise_level.fill_(1.0)
     audio = signal(8 * model.hop_length, batch=2, channels=model.channels, seed=seed)

@@ -78,14 +78,36 @@ class Settings(Base):
         super().__init__()
         self.gain, self.on, self.steps, self.label, self.curve = 1.0, True, 3, "warm", [1.0]
         self.register_buffer("offset", torch.zeros(2))
-        for name, code in {"gain": 2, "on": 0, "steps": 1, "label": 3, "curve": 2, "offset": 4, "refuses": 2,
-                           "raises": 2, "answers": 2, "silent": 2}.items():
+        for name, code in {
+            "gain": 2,
+            "on": 0,
+            "steps": 1,
+            "label": 3,
+            "curve": 2,
+            "offset": 4,
+            "refuses": 2,
+            "raises": 2,
+            "answers": 2,
+            "silent": 2,
+        }.items():
             self.register_buffer(f"{name}_params", torch.tensor([code]))
 
     @torch.jit.export
     def get_attributes(self) -> list[str]:
-        return ["none", "gain", "on", "steps", "label", "curve", "offset", "refuses", "raises", "answers", "silent",
-                "absent"]
+        return [
+            "none",
+            "gain",
+            "on",
+            "steps",
+            "label",
+            "curve",
+            "offset",
+            "refuses",
+            "raises",
+            "answers",
+            "silent",
+            "absent",
+        ]
 
     @torch.jit.export
     def get_gain(self) -> list[float]:

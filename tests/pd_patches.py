@@ -49,8 +49,15 @@ def text_of(number: int) -> str:
     return (patches_folder() / f"{NAMES[number]}.pd").read_text()
 
 
-def render(number: int, messages: Sequence[tuple[float, str]], seconds: float, folder: Path, materials: Path,
-           externals: Path, listen: str = "") -> Ran:
+def render(
+    number: int,
+    messages: Sequence[tuple[float, str]],
+    seconds: float,
+    folder: Path,
+    materials: Path,
+    externals: Path,
+    listen: str = "",
+) -> Ran:
     """Play a patch for some seconds in batch mode; `audio` [2, T] is what it sends to the sound card.
 
     Args:
@@ -62,10 +69,19 @@ def render(number: int, messages: Sequence[tuple[float, str]], seconds: float, f
     (folder / "from-table~.pd").write_text(FROM_TABLE)
     text = re.sub(r" dac~ 1 2;", " to-tables~;", re.sub(r" adc~ 1;", " from-table~;", text_of(number)))
     samples = int(RATE * seconds)
-    lines = ["obj r render", "obj t b b", "msg \\; pd dsp 1 \\; begin bang", f"obj delay {1000 * seconds + 20:g}",
-             "obj t b b", "msg write -wave -bytes 4 heard.wav heard-left heard-right", "obj soundfiler",
-             "msg \\; pd quit", f"obj table heard-left {samples}", f"obj table heard-right {samples}",
-             f"obj table microphone {samples}"]
+    lines = [
+        "obj r render",
+        "obj t b b",
+        "msg \\; pd dsp 1 \\; begin bang",
+        f"obj delay {1000 * seconds + 20:g}",
+        "obj t b b",
+        "msg write -wave -bytes 4 heard.wav heard-left heard-right",
+        "obj soundfiler",
+        "msg \\; pd quit",
+        f"obj table heard-left {samples}",
+        f"obj table heard-right {samples}",
+        f"obj table microphone {samples}",
+    ]
     wires = ["0 0 1 0", "1 1 2 0", "1 0 3 0", "3 0 4 0", "4 1 5 0", "5 0 6 0", "4 0 7 0"]
     if listen:
         lines += [f"obj r {listen}", "obj print INFO"]
@@ -102,17 +118,33 @@ def picture(patch: Path, target: Path, externals: Path, folder: Path) -> str:
     """Open a patch in a Pd with windows, on a screen that nobody sees; write what is seen; return the console."""
     height = int(patch.read_text().split()[5])
     reading, writing = os.pipe()
-    screen = subprocess.Popen(["Xvfb", "-displayfd", str(writing), "-screen", "0", f"1100x{height + 120}x24",
-                               "-nolisten", "tcp", "-fbdir", str(folder)],
-                              pass_fds=[writing], stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL)
+    screen = subprocess.Popen(
+        [
+            "Xvfb",
+            "-displayfd",
+            str(writing),
+            "-screen",
+            "0",
+            f"1100x{height + 120}x24",
+            "-nolisten",
+            "tcp",
+            "-fbdir",
+            str(folder),
+        ],
+        pass_fds=[writing],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     os.close(writing)
     try:
         with os.fdopen(reading) as told:
             display = told.readline().strip()  # a free one, as soon as it is ready
-        pd = subprocess.Popen([program(), "-noaudio", "-noprefs", "-stderr", "-r", str(RATE), "-path", str(externals),
-                               str(patch)], env={**os.environ, "DISPLAY": f":{display}", "OMP_NUM_THREADS": "1"},
-                              stderr=subprocess.PIPE, text=True)
+        pd = subprocess.Popen(
+            [program(), "-noaudio", "-noprefs", "-stderr", "-r", str(RATE), "-path", str(externals), str(patch)],
+            env={**os.environ, "DISPLAY": f":{display}", "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         try:
             shown = _settled(folder / "Xvfb_screen0", pd)
         finally:

@@ -1,5 +1,4 @@
-"""The pictures of the course, drawn as SVG from the code's own numbers: python -m book.diagrams docs
-"""
+"""The pictures of the course, drawn as SVG from the code's own numbers: python -m book.diagrams docs"""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +13,12 @@ from .player import player
 from .stages import phase_one, phase_two
 
 PICTURES: dict[str, Callable[[], Sheet]] = {
-    "journey": journey, "phase_one": phase_one, "phase_two": phase_two, "caches": caches, "player": player}
+    "journey": journey,
+    "phase_one": phase_one,
+    "phase_two": phase_two,
+    "caches": caches,
+    "player": player,
+}
 
 __all__ = ["PICTURES", "Sheet", "caches", "journey", "main", "phase_one", "phase_two", "player"]
 

@@ -24,8 +24,9 @@ def caches() -> Sheet:
 def _convolution(sheet: Sheet, x: float, y: float, cached: bool) -> None:
     title = "1. With zeros at each joint: clicks" if not cached else "2. With a cache: as if never cut"
     sheet.text(x, y + 28, title, 16, INK, "start", "bold", room=430)
-    sheet.text(x, y + 50, "convolution, kernel 3: an output needs the two inputs before it", 13, GREY, "start",
-               room=460)
+    sheet.text(
+        x, y + 50, "convolution, kernel 3: an output needs the two inputs before it", 13, GREY, "start", room=460
+    )
     before = ["x2", "x3"] if cached else ["0", "0"]
     inputs, outputs = x + 74, x + 74 + 2 * CELL
     sheet.text(x, y + 94, "second", 13, GREY, "start")
@@ -58,8 +59,16 @@ def _transposed(sheet: Sheet, x: float, y: float) -> None:
         top = y + 66 + 24 * i
         for j in range(4):
             tail = i == 1 and j >= 2
-            sheet.frame(left + (2 * i + j) * cell, top, cell, 20, BLUE if tail else GREY, KEPT if tail else PLAIN,
-                        round_by=2, line=1)
+            sheet.frame(
+                left + (2 * i + j) * cell,
+                top,
+                cell,
+                20,
+                BLUE if tail else GREY,
+                KEPT if tail else PLAIN,
+                round_by=2,
+                line=1,
+            )
         sheet.text(x, top + 15, f"from z{i}", 13, GREY, "start")
     sheet.line((joint, y + 60), (joint, y + 198), dashed=True, colour=ORANGE)
     sheet.text(left + 2 * cell, y + 186, "block 1", 13, GREY)

@@ -35,14 +35,37 @@ class Sheet:
         """The whole file. Source: this course. Notebook: 00."""
         return "\n".join([*self._parts, "</svg>"]) + "\n"
 
-    def frame(self, x: float, y: float, width: float, height: float, colour: str = GREY, fill: str = PAPER,
-              dashed: bool = False, round_by: int = 8, line: float = 2.5) -> None:
+    def frame(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        colour: str = GREY,
+        fill: str = PAPER,
+        dashed: bool = False,
+        round_by: int = 8,
+        line: float = 2.5,
+    ) -> None:
         """An empty box. Source: this course. Notebook: 00."""
-        self._parts.append(f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{round_by}" '
-                           f'fill="{fill}" stroke="{colour}" stroke-width="{line:g}"{DASHES if dashed else ""}/>')
+        self._parts.append(
+            f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{round_by}" '
+            f'fill="{fill}" stroke="{colour}" stroke-width="{line:g}"{DASHES if dashed else ""}/>'
+        )
 
-    def box(self, x: float, y: float, width: float, height: float, title: str, lines: Sequence[str] = (),
-            colour: str = GREY, fill: str = PAPER, dashed: bool = False, size: int = 17) -> None:
+    def box(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        title: str,
+        lines: Sequence[str] = (),
+        colour: str = GREY,
+        fill: str = PAPER,
+        dashed: bool = False,
+        size: int = 17,
+    ) -> None:
         """A box with a bold title and smaller lines under it, in the middle. Source: this course. Notebook: 00."""
         self.frame(x, y, width, height, colour, fill, dashed)
         small = min(14, size - 2)
@@ -52,18 +75,32 @@ class Sheet:
         for i, words in enumerate(lines):
             self.text(x + width / 2, baseline + step * (i + 1) + 1, words, small, room=width - 6)
 
-    def text(self, x: float, y: float, words: str, size: int = 14, colour: str = INK, anchor: str = "middle",
-             weight: str = "normal", room: float = WIDTH) -> None:
+    def text(
+        self,
+        x: float,
+        y: float,
+        words: str,
+        size: int = 14,
+        colour: str = INK,
+        anchor: str = "middle",
+        weight: str = "normal",
+        room: float = WIDTH,
+    ) -> None:
         """Words; `y` is their baseline, `room` the width that they must not pass. Source: this course. Notebook: 00."""
         self.fitted.append((words, LETTER * size * len(words), room))
-        self._parts.append(f'<text x="{x:g}" y="{y:g}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" '
-                           f'font-weight="{weight}">{escape(words)}</text>')
+        self._parts.append(
+            f'<text x="{x:g}" y="{y:g}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" '
+            f'font-weight="{weight}">{escape(words)}</text>'
+        )
 
     def line(self, *points: tuple[float, float], colour: str = GREY, dashed: bool = False, tip: bool = False) -> None:
         """A line through points. Source: this course. Notebook: 00."""
         path = "M" + " L".join(f"{x:g} {y:g}" for x, y in points)
-        self._parts.append(f'<path d="{path}" stroke="{colour}" stroke-width="2" fill="none"{DASHES if dashed else ""}'
-                           + (' marker-end="url(#tip)"' if tip else "") + "/>")
+        self._parts.append(
+            f'<path d="{path}" stroke="{colour}" stroke-width="2" fill="none"{DASHES if dashed else ""}'
+            + (' marker-end="url(#tip)"' if tip else "")
+            + "/>"
+        )
 
     def arrow(self, *points: tuple[float, float], dashed: bool = False) -> None:
         """A line with a tip at its end. Source: this course. Notebook: 00."""

@@ -22,23 +22,35 @@ def journey(name: str = "tiny") -> Sheet:
 
     middle, top = LEFT + 2 * STEP + BOX_WIDTH // 2, 176  # under "train"
     sheet.line((middle, 28 + BOX_HEIGHT), (middle, top), colour=ORANGE, dashed=True)
-    _row(sheet, LEFT, 28, STEP, [
-        ("your sounds", "a folder, any format", GREY),
-        ("prepare", "one dataset", BLUE),
-        ("train", "two phases", ORANGE),
-        ("export", "model.ts, proven", GREEN),
-        ("play", "nn~ in Pure Data", PURPLE),
-    ])
+    _row(
+        sheet,
+        LEFT,
+        28,
+        STEP,
+        [
+            ("your sounds", "a folder, any format", GREY),
+            ("prepare", "one dataset", BLUE),
+            ("train", "two phases", ORANGE),
+            ("export", "model.ts, proven", GREEN),
+            ("play", "nn~ in Pure Data", PURPLE),
+        ],
+    )
     sheet.frame(LEFT, top, WIDTH - 2 * LEFT, 184, ORANGE, SHADE, dashed=True, round_by=10, line=1)
     sheet.text(LEFT + 16, top + 24, f"inside the model (preset {config.preset})", 14, ORANGE, "start")
     left, step = LEFT + 16, STEP - 8
-    _row(sheet, left, top + 42, step, [
-        ("sound", f"{config.sample_rate} samples/s", GREY),
-        ("encoder", "describes", ORANGE),
-        ("latent", f"{config.latent_size} numbers, {rate:.1f}/s", BLUE),
-        ("decoder", "makes sound", ORANGE),
-        ("sound again", "in the learned voice", GREY),
-    ])
+    _row(
+        sheet,
+        left,
+        top + 42,
+        step,
+        [
+            ("sound", f"{config.sample_rate} samples/s", GREY),
+            ("encoder", "describes", ORANGE),
+            ("latent", f"{config.latent_size} numbers, {rate:.1f}/s", BLUE),
+            ("decoder", "makes sound", ORANGE),
+            ("sound again", "in the learned voice", GREY),
+        ],
+    )
     first, last = left + BOX_WIDTH // 2, left + 4 * step + BOX_WIDTH // 2
     low = top + 42 + BOX_HEIGHT
     sheet.line((first, low), (first, low + 26), (middle - 236, low + 26))

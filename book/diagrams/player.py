@@ -12,9 +12,13 @@ def player() -> Sheet:
     Source: this course. Notebook: 00.
     """
     sheet = Sheet("nn~ collects Pd's blocks in a ring, computes a whole buffer, and plays from a second ring", 470)
-    boxes = [("Pure Data", "blocks of 64 samples", PURPLE), ("ring in", "fills up to one buffer", BLUE),
-             ("model.ts", "one buffer at a time", ORANGE), ("ring out", "empties block by block", BLUE),
-             ("Pure Data", "blocks of 64 samples", PURPLE)]
+    boxes = [
+        ("Pure Data", "blocks of 64 samples", PURPLE),
+        ("ring in", "fills up to one buffer", BLUE),
+        ("model.ts", "one buffer at a time", ORANGE),
+        ("ring out", "empties block by block", BLUE),
+        ("Pure Data", "blocks of 64 samples", PURPLE),
+    ]
     for i, (title, line, colour) in enumerate(boxes):
         x = 16 + i * 190
         sheet.box(x, 20, 168, 70, title, [line], colour, size=15)

@@ -17,8 +17,9 @@ def phase_one(name: str = "tiny") -> Sheet:
     """
     config = preset(name)
     sheet = Sheet("Phase one: sound, bands, encoder, latent, decoder, bands, sound, and the losses between them", 396)
-    sheet.text(LEFT, 26, f"Phase one: describe, and make sound again (preset {config.preset})", 17, INK, "start",
-               "bold")
+    sheet.text(
+        LEFT, 26, f"Phase one: describe, and make sound again (preset {config.preset})", 17, INK, "start", "bold"
+    )
     _row(sheet, config, frozen=False)
     low = TOP + HEIGHT
     _loss(sheet, 192, "KL divergence", "the latent against a standard normal", [(_middle(3), low)])
@@ -47,8 +48,9 @@ def phase_two(name: str = "tiny") -> Sheet:
     sheet.arrow((x + 176, 258), (x + 176, 278), (WIDTH - 250, 278), (WIDTH - 250, 296))
     sheet.box(116, 300, 268, 74, "hinge loss", ["critics: tell them apart", "decoder: be taken for real"], PURPLE)
     sheet.box(WIDTH - 384, 300, 268, 74, "feature matching", ["alike in every layer", "of the critics"], PURPLE)
-    sheet.text(WIDTH / 2, 400, "the spectral distances of phase one go on, and keep the sound in place", 14, GREY,
-               room=560)
+    sheet.text(
+        WIDTH / 2, 400, "the spectral distances of phase one go on, and keep the sound in place", 14, GREY, room=560
+    )
     return sheet
 
 
@@ -59,8 +61,7 @@ def _row(sheet: Sheet, config: ModelConfig, frozen: bool) -> None:
         ("sound", ["recording"], GREY, "#ffffff", "[1, T]"),
         ("split", [f"{bands} bands, fixed"], BLUE, FIXED, f"[{bands}, T/{bands}]"),
         ("encoder", encoder, GREY if frozen else ORANGE, FIXED if frozen else TRAINED, f"[{size}, T/{hop}] twice"),
-        ("latent", ["mean", "+ std × chance"], BLUE, "#ffffff",
-         f"[{size}, T/{hop}]"),
+        ("latent", ["mean", "+ std × chance"], BLUE, "#ffffff", f"[{size}, T/{hop}]"),
         ("decoder", ["trained"], ORANGE, TRAINED, f"[{bands}, T/{bands}]"),
         ("join", [f"{bands} bands, fixed"], BLUE, FIXED, "[1, T]"),
         ("sound", ["reconstruction"], GREY, "#ffffff", "[1, T]"),

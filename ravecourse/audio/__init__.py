@@ -7,7 +7,25 @@ from .io import AudioInfo, blocks, info, read, resample, to_channels, write
 from .loudness import Meter, decibels, gated_lufs, loudness_lufs, match_loudness, peak_db, rms_db
 
 __all__ = [
-    "FORMATS_TEXT", "AudioInfo", "BrokenOff", "Meter", "UnreadableSound", "blocks", "decibels", "discover", "find",
-    "gated_lufs", "info", "loudness", "loudness_lufs", "match_loudness", "peak_db", "read", "resample", "rms_db",
-    "scan", "to_channels", "write",
+    "FORMATS_TEXT",
+    "AudioInfo",
+    "BrokenOff",
+    "Meter",
+    "UnreadableSound",
+    "blocks",
+    "decibels",
+    "discover",
+    "find",
+    "gated_lufs",
+    "info",
+    "loudness",
+    "loudness_lufs",
+    "match_loudness",
+    "peak_db",
+    "read",
+    "resample",
+    "rms_db",
+    "scan",
+    "to_channels",
+    "write",
 ]

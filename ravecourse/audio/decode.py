@@ -68,9 +68,7 @@ def decoder(path: Path, block_seconds: float = 10.0) -> Iterator[Decoder]:
         # As bytes: a name need not be text, and soundfile refuses such a string.
         sound = _Forwards(os.open(path, os.O_RDONLY) if path.suffix.lower() == ".raw" else os.fsencode(path))
     except OSError as error:
-        raise UnreadableSound(
-            path, f"cannot be opened ({error.strerror})", "Check its permissions."
-        ) from error
+        raise UnreadableSound(path, f"cannot be opened ({error.strerror})", "Check its permissions.") from error
     except (soundfile.LibsndfileError, TypeError, ValueError) as error:
         with _ffmpeg(path, block_seconds, str(error)) as opened:
             yield opened
@@ -153,13 +151,9 @@ def _ffmpeg(path: Path, block_seconds: float, refusal: str) -> Iterator[Decoder]
     ]
     with tempfile.TemporaryFile() as complaints:
         try:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
-            )
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints)
         except OSError as error:
-            raise RaveCourseError(
-                f"ffmpeg at {program} cannot be run ({error.strerror}). Install it again."
-            ) from error
+            raise RaveCourseError(f"ffmpeg at {program} cannot be run ({error.strerror}). Install it again.") from error
         try:
             magic, offset, _, _, sample_rate, channels = struct.unpack(
                 ">4s5I", process.stdout.read(24).ljust(24, b"\0")

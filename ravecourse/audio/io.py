@@ -106,9 +106,7 @@ def blocks(
             if block.shape[1]:
                 yield to_channels(block, count)
         if done and rate != sound.sample_rate:
-            yield to_channels(
-                _to_tensor(resampler.resample_chunk(np.zeros((0, narrow), np.float32), last=True)), count
-            )
+            yield to_channels(_to_tensor(resampler.resample_chunk(np.zeros((0, narrow), np.float32), last=True)), count)
 
 
 def read(path: Path | str, sample_rate: int | None = None, channels: int | None = None) -> tuple[Tensor, int]:
@@ -167,9 +165,7 @@ def write(path: Path | str, audio: Tensor, sample_rate: int, subtype: str = "PCM
         subtype = soundfile.default_subtype(format)
     with replacing(path) as temporary:
         try:
-            soundfile.write(
-                str(temporary), audio.detach().cpu().float().T.numpy(), sample_rate, subtype, format=format
-            )
+            soundfile.write(str(temporary), audio.detach().cpu().float().T.numpy(), sample_rate, subtype, format=format)
         except (soundfile.LibsndfileError, ValueError) as error:
             if shutil.disk_usage(path.parent).free < 4 * audio.numel():
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error

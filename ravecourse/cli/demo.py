@@ -62,13 +62,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Source: this course. Notebook: 00.
     """
-    parser = argparse.ArgumentParser(prog="python -m ravecourse.demo", description=__doc__.splitlines()[0],
-                                     epilog="example: python -m ravecourse.demo --data ~/recordings")
+    parser = argparse.ArgumentParser(
+        prog="python -m ravecourse.demo",
+        description=__doc__.splitlines()[0],
+        epilog="example: python -m ravecourse.demo --data ~/recordings",
+    )
     parser.add_argument("--data", type=Path, help="a folder of your recordings (default: the bundled instruments)")
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="(default: %(default)s)")
     parser.add_argument("--training-minutes", type=float, default=5.0, help="(default: %(default)g)")
-    parser.add_argument("--render-minutes", type=float, default=6.0,
-                        help="of each bundled instrument (default: %(default)g)")
+    parser.add_argument(
+        "--render-minutes", type=float, default=6.0, help="of each bundled instrument (default: %(default)g)"
+    )
     arguments = parser.parse_args(argv)
     data = arguments.data.expanduser() if arguments.data else None
     try:
@@ -81,8 +85,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def run(data: Path | None, out: Path, training_minutes: float = 5.0, render_minutes: float = 6.0,
-        model_config: ModelConfig | None = None) -> int:
+def run(
+    data: Path | None,
+    out: Path,
+    training_minutes: float = 5.0,
+    render_minutes: float = 6.0,
+    model_config: ModelConfig | None = None,
+) -> int:
     """Go the whole way and leave the results in `out`.
 
     Args:
@@ -117,18 +126,22 @@ def run(data: Path | None, out: Path, training_minutes: float = 5.0, render_minu
     plan = choose_steps(store, model_config, 60 * training_minutes)
     config = plan.config
     one, two = (1000 * seconds for seconds in plan.seconds_per_step)
-    print(f"Phase one: {config.phase_one_steps} steps of {one:.0f} ms (learn to say a sound in "
-          f"{model_config.latent_size} numbers, {store.sample_rate / model_config.hop_length:.0f} times a second).\n"
-          f"Phase two: {config.phase_two_steps} steps of {two:.0f} ms (make it sound real).\n"
-          f"Threads: {plan.threads}.")
+    print(
+        f"Phase one: {config.phase_one_steps} steps of {one:.0f} ms (learn to say a sound in "
+        f"{model_config.latent_size} numbers, {store.sample_rate / model_config.hop_length:.0f} times a second).\n"
+        f"Phase two: {config.phase_two_steps} steps of {two:.0f} ms (make it sound real).\n"
+        f"Threads: {plan.threads}."
+    )
 
     _say(4, f"Training {model_config.preset!r}, about {clock(plan.seconds)} min")
     with threads(plan.threads):
         result = train(store, out / "run", model_config, config, device="cpu", resume=False, tensorboard=False)
     if not result.finished:
-        print(f"Interrupted after {result.step} steps and saved.\n"
-              f"To play what it has learned so far: ravecourse export {out / 'run'} {out / 'model.ts'}\n"
-              "To start over, type the same command again.")
+        print(
+            f"Interrupted after {result.step} steps and saved.\n"
+            f"To play what it has learned so far: ravecourse export {out / 'run'} {out / 'model.ts'}\n"
+            "To start over, type the same command again."
+        )
         return 130
     print(result.message)
 
@@ -137,14 +150,20 @@ def run(data: Path | None, out: Path, training_minutes: float = 5.0, render_minu
 
     _say(6, "Pictures and the report")
     output, _ = audio.read(out / "output.wav")
-    figure = plots.spectrograms({"input: a recording that was held out of training": held_out,
-                                 "output: the same, played through model.ts block by block": output},
-                                store.sample_rate)
+    figure = plots.spectrograms(
+        {
+            "input: a recording that was held out of training": held_out,
+            "output: the same, played through model.ts block by block": output,
+        },
+        store.sample_rate,
+    )
     plots.save(figure, out / "spectrograms.png")
     plots.save(plots.losses(out / "run" / LOSSES_NAME), out / "losses.png")
     write(out / "report.md", replace(facts, total_seconds=time.perf_counter() - began))
-    print(f"Done in {clock(time.perf_counter() - began)} min. Listen to {out / 'input.wav'} and {out / 'output.wav'}, "
-          f"look at {out / 'spectrograms.png'}, read {out / 'report.md'}.")
+    print(
+        f"Done in {clock(time.perf_counter() - began)} min. Listen to {out / 'input.wav'} and {out / 'output.wav'}, "
+        f"look at {out / 'spectrograms.png'}, read {out / 'report.md'}."
+    )
     return 0
 
 
@@ -176,9 +195,15 @@ def choose_steps(store: Dataset, model_config: ModelConfig, seconds: float) -> P
     first = max(20, round(left * PHASE_ONE_SHARE / one))
     second = max(10, round(left * (1 - PHASE_ONE_SHARE) / two))
     config = replace(
-        config, phase_one_steps=first, phase_two_steps=second, warmup_steps=max(1, min(100, first // 10)),
-        waveform_steps=min(config.waveform_steps, first // 5), beta_ramp_steps=first // 2,
-        validation_every=max(10, first // 6), checkpoint_every=max(10, first // 3))
+        config,
+        phase_one_steps=first,
+        phase_two_steps=second,
+        warmup_steps=max(1, min(100, first // 10)),
+        waveform_steps=min(config.waveform_steps, first // 5),
+        beta_ramp_steps=first // 2,
+        validation_every=max(10, first // 6),
+        checkpoint_every=max(10, first // 3),
+    )
     return Plan(config, (first * one + second * two) / (1 - OVERHEAD), (one, two), count)
 
 
@@ -207,8 +232,9 @@ def _held_out(store: Dataset) -> Tensor:
     return tape[:, best : best + length].contiguous()
 
 
-def _play(store: Dataset, held_out: Tensor, out: Path, report: Report, seconds: float, count: int,
-          data: Path | None) -> Facts:
+def _play(
+    store: Dataset, held_out: Tensor, out: Path, report: Report, seconds: float, count: int, data: Path | None
+) -> Facts:
     """Export, reload, play, measure."""
     trained = checkpoint.load(out / "run")
     about = {} if data else {"licence": "CC0-1.0"}
@@ -227,14 +253,26 @@ def _play(store: Dataset, held_out: Tensor, out: Path, report: Report, seconds: 
         "model.ts, block by block": output,
     }
     distances = {name: distances_of(held_out, sound, store.sample_rate) for name, sound in sounds.items()}
-    levels = {"input": (audio.rms_db(held_out), audio.peak_db(held_out)),
-              "output": (audio.rms_db(output), audio.peak_db(output))}
+    levels = {
+        "input": (audio.rms_db(held_out), audio.peak_db(held_out)),
+        "output": (audio.rms_db(output), audio.peak_db(output)),
+    }
     return Facts(
         learned_from=f"your recordings in {data}" if data else f"the bundled instrument {INSTRUMENT!r}",
-        report=report, checkpoint=trained, training_seconds=seconds, total_seconds=0.0, metadata=loaded.metadata,
-        held_out_seconds=held_out.shape[1] / store.sample_rate, distances=distances, levels=levels,
-        pitch_followed=pitch_following(held_out, output, store.sample_rate), speed=speed, safe_buffer=safe,
-        play_buffer=PLAY_BUFFER, threads=count)
+        report=report,
+        checkpoint=trained,
+        training_seconds=seconds,
+        total_seconds=0.0,
+        metadata=loaded.metadata,
+        held_out_seconds=held_out.shape[1] / store.sample_rate,
+        distances=distances,
+        levels=levels,
+        pitch_followed=pitch_following(held_out, output, store.sample_rate),
+        speed=speed,
+        safe_buffer=safe,
+        play_buffer=PLAY_BUFFER,
+        threads=count,
+    )
 
 
 def distances_of(wanted: Tensor, got: Tensor, sample_rate: int) -> Distances:

@@ -61,73 +61,81 @@ def text(facts: Facts) -> str:
     sizes = fidelity_table(facts.checkpoint.model["fidelity"])
     rows = [f"| {name} | {d.log_mel:.3f} | {d.spectral:.2f} |" for name, d in facts.distances.items()]
     left_out = [f"- {name}: {reason}" for name, reason in facts.report.left_out if reason != "not sound"][:10]
-    safe = (f"The smallest safe buffer on this machine is {facts.safe_buffer} samples "
-            f"({1000 * facts.safe_buffer / rate:.1f} ms)." if facts.safe_buffer
-            else "No buffer is safe on this machine while it is this busy: close other programs and run "
-                 "`ravecourse bench` on model.ts.")
-    return "\n".join([
-        "# What the demo made",
-        "",
-        f"A model of the preset `{model.preset}` learned from {facts.learned_from} "
-        f"({clock(facts.report.train.seconds)} min of sound), and then played a recording that was held out.",
-        "",
-        "| file | what it is |",
-        "|---|---|",
-        f"| `input.wav` | {facts.held_out_seconds:.1f} s of sound that training never saw |",
-        f"| `output.wav` | the same, played through `model.ts` in blocks of {facts.play_buffer} samples, without its "
-        "delay |",
-        "| `model.ts` | the instrument, for `nn~` in Pure Data and Max |",
-        "| `spectrograms.png` | both, one under the other |",
-        "| `losses.png` | the curves of the training |",
-        "| `run/` | checkpoints, from which training can go on |",
-        "",
-        "## Training",
-        "",
-        f"- Phase one (learn a compact description): {config.phase_one_steps} steps. Phase two (sound real): "
-        f"{config.phase_two_steps} steps. Batches of {config.batch_size} crops of {config.crop_samples} samples.",
-        f"- It took {clock(facts.training_seconds)} min with {facts.threads} "
-        f"thread{'s' if facts.threads > 1 else ''}; the whole demo {clock(facts.total_seconds)} min.",
-        f"- The sound is described by {model.latent_size} numbers, {latents:.0f} times a second. "
-        + ", ".join(f"{size} of them hold {percent} %" for percent, size in sizes.items())
-        + f" of what varies; the export keeps {meta['latent_size']}.",
-        "",
-        "## How close it comes",
-        "",
-        "Distances from the held-out recording. Log-mel: mean difference of the levels in 80 bands, 1 is 20 dB. "
-        "Spectral: the distance that training makes small. Smaller is closer.",
-        "",
-        "| | log-mel | spectral |",
-        "|---|---|---|",
-        *rows,
-        "",
-        *_verdict(facts),
-        *_pitch(facts.pitch_followed),
-        "",
-        "| | RMS (dBFS) | peak (dBFS) |",
-        "|---|---|---|",
-        *[f"| {name} | {rms:.1f} | {peak:.1f} |" for name, (rms, peak) in facts.levels.items()],
-        "",
-        "## Playing live",
-        "",
-        f"- Delay of the model: {delay} samples = {1000 * delay / rate:.1f} ms. With a buffer of {buffer} samples that "
-        f"is computed in the audio callback: {1000 * (delay + buffer) / rate:.1f} ms in all.",
-        f"- Speed: {speed.real_time_factor:.1f} times real time in blocks of {speed.buffer} samples with one thread "
-        f"(median {speed.median_ms:.2f} ms, 99 of 100 blocks below {speed.p99_ms:.2f} ms, deadline "
-        f"{speed.deadline_ms:.2f} ms). {safe}",
-        "",
-        *(["## Left out of the dataset", "", *left_out, ""] if left_out else []),
-        *(["## Notes on the recordings", "", *[f"- {note}" for note in facts.report.notes], ""]
-          if facts.report.notes else []),
-        "## What to do next",
-        "",
-        "- Listen to `input.wav` and `output.wav`, one after the other.",
-        "- Play another sound through it: `ravecourse render model.ts IN.wav OUT.wav` (your voice, say).",
-        "- Train longer, the surest way to a better sound: "
-        "`ravecourse train --data dataset --out runs/longer --preset tiny` takes about half an hour, `small` a night.",
-        "- Use your own recordings: `make demo DATA=~/my/sounds`. Ten minutes of one instrument make a good start.",
-        "- Open the notebooks: `make lab`.",
-        "",
-    ])
+    safe = (
+        f"The smallest safe buffer on this machine is {facts.safe_buffer} samples "
+        f"({1000 * facts.safe_buffer / rate:.1f} ms)."
+        if facts.safe_buffer
+        else "No buffer is safe on this machine while it is this busy: close other programs and run "
+        "`ravecourse bench` on model.ts."
+    )
+    return "\n".join(
+        [
+            "# What the demo made",
+            "",
+            f"A model of the preset `{model.preset}` learned from {facts.learned_from} "
+            f"({clock(facts.report.train.seconds)} min of sound), and then played a recording that was held out.",
+            "",
+            "| file | what it is |",
+            "|---|---|",
+            f"| `input.wav` | {facts.held_out_seconds:.1f} s of sound that training never saw |",
+            f"| `output.wav` | the same, played through `model.ts` in blocks of {facts.play_buffer} samples, without its "
+            "delay |",
+            "| `model.ts` | the instrument, for `nn~` in Pure Data and Max |",
+            "| `spectrograms.png` | both, one under the other |",
+            "| `losses.png` | the curves of the training |",
+            "| `run/` | checkpoints, from which training can go on |",
+            "",
+            "## Training",
+            "",
+            f"- Phase one (learn a compact description): {config.phase_one_steps} steps. Phase two (sound real): "
+            f"{config.phase_two_steps} steps. Batches of {config.batch_size} crops of {config.crop_samples} samples.",
+            f"- It took {clock(facts.training_seconds)} min with {facts.threads} "
+            f"thread{'s' if facts.threads > 1 else ''}; the whole demo {clock(facts.total_seconds)} min.",
+            f"- The sound is described by {model.latent_size} numbers, {latents:.0f} times a second. "
+            + ", ".join(f"{size} of them hold {percent} %" for percent, size in sizes.items())
+            + f" of what varies; the export keeps {meta['latent_size']}.",
+            "",
+            "## How close it comes",
+            "",
+            "Distances from the held-out recording. Log-mel: mean difference of the levels in 80 bands, 1 is 20 dB. "
+            "Spectral: the distance that training makes small. Smaller is closer.",
+            "",
+            "| | log-mel | spectral |",
+            "|---|---|---|",
+            *rows,
+            "",
+            *_verdict(facts),
+            *_pitch(facts.pitch_followed),
+            "",
+            "| | RMS (dBFS) | peak (dBFS) |",
+            "|---|---|---|",
+            *[f"| {name} | {rms:.1f} | {peak:.1f} |" for name, (rms, peak) in facts.levels.items()],
+            "",
+            "## Playing live",
+            "",
+            f"- Delay of the model: {delay} samples = {1000 * delay / rate:.1f} ms. With a buffer of {buffer} samples that "
+            f"is computed in the audio callback: {1000 * (delay + buffer) / rate:.1f} ms in all.",
+            f"- Speed: {speed.real_time_factor:.1f} times real time in blocks of {speed.buffer} samples with one thread "
+            f"(median {speed.median_ms:.2f} ms, 99 of 100 blocks below {speed.p99_ms:.2f} ms, deadline "
+            f"{speed.deadline_ms:.2f} ms). {safe}",
+            "",
+            *(["## Left out of the dataset", "", *left_out, ""] if left_out else []),
+            *(
+                ["## Notes on the recordings", "", *[f"- {note}" for note in facts.report.notes], ""]
+                if facts.report.notes
+                else []
+            ),
+            "## What to do next",
+            "",
+            "- Listen to `input.wav` and `output.wav`, one after the other.",
+            "- Play another sound through it: `ravecourse render model.ts IN.wav OUT.wav` (your voice, say).",
+            "- Train longer, the surest way to a better sound: "
+            "`ravecourse train --data dataset --out runs/longer --preset tiny` takes about half an hour, `small` a night.",
+            "- Use your own recordings: `make demo DATA=~/my/sounds`. Ten minutes of one instrument make a good start.",
+            "- Open the notebooks: `make lab`.",
+            "",
+        ]
+    )
 
 
 def _verdict(facts: Facts) -> list[str]:
@@ -138,15 +146,19 @@ def _verdict(facts: Facts) -> list[str]:
     best = min(silence, untrained)
     if silence < 0.05:
         return ["The held-out sound is as good as silent, so these numbers say nothing. Give more recordings."]
-    lines = [f"Of the distance that silence has ({silence:.2f}), {100 * played / silence:.0f} % is left in what "
-             "`model.ts` plays."]
+    lines = [
+        f"Of the distance that silence has ({silence:.2f}), {100 * played / silence:.0f} % is left in what "
+        "`model.ts` plays."
+    ]
     if played >= 0.9 * best:
         lines.append("That is hardly better than nothing: it needs more training, or more sound.")
     elif two < 0.98 * one:
         lines.append(f"Phase two brought it closer: from {one:.2f} to {two:.2f}.")
     elif two > 1.02 * one:
-        lines.append(f"Phase two moved it from {one:.2f} to {two:.2f}: it trades closeness for sounding real, which "
-                     "this number does not hear.")
+        lines.append(
+            f"Phase two moved it from {one:.2f} to {two:.2f}: it trades closeness for sounding real, which "
+            "this number does not hear."
+        )
     else:
         lines.append(f"Phase two left this number about where it was ({one:.2f} and {two:.2f}).")
     return lines
@@ -155,5 +167,7 @@ def _verdict(facts: Facts) -> list[str]:
 def _pitch(followed: float | None) -> list[str]:
     if followed is None:
         return []
-    return [f"Where the recording has a pitch, `output.wav` has the same, within half a semitone, {followed:.0%} of "
-            "the time" + (": the tune is more the model's own than the recording's." if followed < 0.45 else ".")]
+    return [
+        f"Where the recording has a pitch, `output.wav` has the same, within half a semitone, {followed:.0%} of "
+        "the time" + (": the tune is more the model's own than the recording's." if followed < 0.45 else ".")
+    ]

@@ -137,8 +137,9 @@ def _device() -> Check:
     if torch.backends.mps.is_available():
         return Check("device", OK, "mps: Apple GPU")
     if shutil.which("nvidia-smi") and not torch.version.cuda:
-        return Check("device", OPTIONAL, "cpu; there is an NVIDIA GPU, but PyTorch is a CPU build",
-                     "make env TORCH=cuda")
+        return Check(
+            "device", OPTIONAL, "cpu; there is an NVIDIA GPU, but PyTorch is a CPU build", "make env TORCH=cuda"
+        )
     return Check("device", OK, f"cpu, {torch.get_num_threads()} threads: enough for the preset tiny")
 
 
@@ -244,8 +245,11 @@ def _pure_data() -> Check:
     if path is None and sys.platform == "darwin":
         path = next(iter(sorted(glob.glob("/Applications/Pd*.app/Contents/Resources/bin/pd"))), None)
     if path is None:
-        advice = f"plays the models: {_install('puredata')}" if sys.platform.startswith("linux") \
+        advice = (
+            f"plays the models: {_install('puredata')}"
+            if sys.platform.startswith("linux")
             else "plays the models: install Pd from puredata.info"
+        )
         return Check("Pure Data", OPTIONAL, "-", advice)
     return Check("Pure Data", OK, _first_line(path, "-version") or path)
 

@@ -12,10 +12,22 @@ import torch
 from ravecourse.errors import RaveCourseError
 
 PROGRAM_NOTICE = "A .ts file is a program, and playing it runs it: use files from people you trust."
-NAMES = {"preset": "preset", "causal": "causal", "sample_rate": "sample rate (Hz)", "channels": "channels",
-         "hop_length": "hop (samples)", "latent_size": "latents", "fidelity": "fidelity",
-         "delay_samples": "delay (samples)", "delay_ms": "delay (ms)", "licence": "licence", "notes": "notes",
-         "torch": "made with PyTorch", "ravecourse": "made with ravecourse", "made": "made"}
+NAMES = {
+    "preset": "preset",
+    "causal": "causal",
+    "sample_rate": "sample rate (Hz)",
+    "channels": "channels",
+    "hop_length": "hop (samples)",
+    "latent_size": "latents",
+    "fidelity": "fidelity",
+    "delay_samples": "delay (samples)",
+    "delay_ms": "delay (ms)",
+    "licence": "licence",
+    "notes": "notes",
+    "torch": "made with PyTorch",
+    "ravecourse": "made with ravecourse",
+    "made": "made",
+}
 
 
 def describe(path: Path | str) -> str:
@@ -30,15 +42,18 @@ def describe(path: Path | str) -> str:
 
     path = Path(path)
     if not path.exists():
-        raise RaveCourseError(f"There is nothing at {path}. Name a run folder, a checkpoint, a dataset, a .ts or a "
-                              "sound file.")
+        raise RaveCourseError(
+            f"There is nothing at {path}. Name a run folder, a checkpoint, a dataset, a .ts or a sound file."
+        )
     if path.is_dir():
         if (path / "store.json").exists():
             return dataset(path)
         if (path / checkpoint.NAME).exists():
             return training(path)
-        raise RaveCourseError(f"{path} is neither a dataset (no store.json) nor a run (no {checkpoint.NAME}). "
-                              "Name a folder that `ravecourse prepare` or `ravecourse train` wrote.")
+        raise RaveCourseError(
+            f"{path} is neither a dataset (no store.json) nor a run (no {checkpoint.NAME}). "
+            "Name a folder that `ravecourse prepare` or `ravecourse train` wrote."
+        )
     if path.suffix == ".ts" or _is_torchscript(path):
         return exported(path)
     if discover.is_sound(path):
@@ -60,9 +75,11 @@ def training(path: Path) -> str:
     found = checkpoint.load(path)
     model, plan = found.model_config, found.training_config
     kind = f"{model.preset}{' causal' if model.causal else ''}"
-    lines = [f"{path}: checkpoint of {kind!r}, {model.sample_rate} Hz, "
-             f"{'mono' if model.channels == 1 else 'stereo'}, {model.latent_size} latents every {model.hop_length} "
-             "samples"]
+    lines = [
+        f"{path}: checkpoint of {kind!r}, {model.sample_rate} Hz, "
+        f"{'mono' if model.channels == 1 else 'stereo'}, {model.latent_size} latents every {model.hop_length} "
+        "samples"
+    ]
     if plan:
         end = found.phase_two_start + plan.phase_two_steps
         lines.append(f"phase {found.phase}, step {found.step} of {end} (phase two from {found.phase_two_start})")
@@ -87,8 +104,10 @@ def exported(path: Path) -> str:
     rate = model.sample_rate
     lines = [f"{path}: TorchScript model" + (f", {rate} Hz" if rate else ", sample rate not stated")]
     for m in model.methods.values():
-        lines.append(f"  method {m.name}: {m.in_channels} in at 1/{m.in_ratio}, {m.out_channels} out at "
-                     f"1/{m.out_ratio} of the sample rate")
+        lines.append(
+            f"  method {m.name}: {m.in_channels} in at 1/{m.in_ratio}, {m.out_channels} out at "
+            f"1/{m.out_ratio} of the sample rate"
+        )
     for a in model.attributes.values():
         lines.append(f"  attribute {a.name}: {', '.join(a.types)}")
     lines.append(f"  smallest buffer: {model.smallest_buffer} samples")
@@ -113,8 +132,10 @@ def sound(path: Path) -> str:
     from ravecourse import audio
 
     found = audio.info(path)
-    return (f"{path}: {found.format}, {found.duration_seconds:.2f} s, {found.sample_rate} Hz, "
-            f"{found.channels} channel{'s' if found.channels > 1 else ''}")
+    return (
+        f"{path}: {found.format}, {found.duration_seconds:.2f} s, {found.sample_rate} Hz, "
+        f"{found.channels} channel{'s' if found.channels > 1 else ''}"
+    )
 
 
 def _is_torchscript(path: Path) -> bool:

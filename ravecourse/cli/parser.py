@@ -15,23 +15,46 @@ from ravecourse.errors import RaveCourseError
 from . import doctor, models, playing, runs, sounds
 from .verbs import Parser, Verb
 
-DOCTOR = Verb("doctor", "check what is installed, what is missing and what to do about it", "ravecourse doctor",
-              lambda parser: None, lambda arguments: doctor.run())
-VERBS = (DOCTOR, sounds.SYNTH, sounds.PREPARE, playing.PRESETS, runs.TRAIN, models.EXPORT, models.CARD, models.INFO,
-         playing.RENDER, runs.IMPORT, playing.BENCH)
+DOCTOR = Verb(
+    "doctor",
+    "check what is installed, what is missing and what to do about it",
+    "ravecourse doctor",
+    lambda parser: None,
+    lambda arguments: doctor.run(),
+)
+VERBS = (
+    DOCTOR,
+    sounds.SYNTH,
+    sounds.PREPARE,
+    playing.PRESETS,
+    runs.TRAIN,
+    models.EXPORT,
+    models.CARD,
+    models.INFO,
+    playing.RENDER,
+    runs.IMPORT,
+    playing.BENCH,
+)
 
 
 def build_parser() -> Parser:
     """The parser of all verbs. Notebook: 00."""
-    parser = Parser("ravecourse", description="From a folder of sounds to an instrument played live in Pure Data.",
-                    epilog="Help for one verb: ravecourse train --help",
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(
+        "ravecourse",
+        description="From a folder of sounds to an instrument played live in Pure Data.",
+        epilog="Help for one verb: ravecourse train --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"ravecourse {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
     for verb in VERBS:
-        made = verbs.add_parser(verb.name, help=verb.help, description=f"{verb.help[0].upper()}{verb.help[1:]}.",
-                                epilog=f"example:\n  {verb.example}",
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
+        made = verbs.add_parser(
+            verb.name,
+            help=verb.help,
+            description=f"{verb.help[0].upper()}{verb.help[1:]}.",
+            epilog=f"example:\n  {verb.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         made.add_argument("--debug", action="store_true", help="show the traceback of an error")
         made.set_defaults(execute=verb.run)
         verb.add_arguments(made)

@@ -17,10 +17,12 @@ def _render_arguments(parser: Parser) -> None:
     parser.add_argument("--method", default="forward", help="forward, encode, decode, or another one of the file")
     parser.add_argument("--buffer", type=int, default=4096, metavar="SAMPLES", help="block size (default: %(default)s)")
     parser.add_argument("--keep-delay", action="store_true", help="keep the delay that the output has when played live")
-    parser.add_argument("--per-channel", action="store_true",
-                        help="run a mono model on each channel instead of on a mix")
-    parser.add_argument("--seed", type=int, default=0,
-                        help="random seed of the noise inside the model (default: %(default)s)")
+    parser.add_argument(
+        "--per-channel", action="store_true", help="run a mono model on each channel instead of on a mix"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed of the noise inside the model (default: %(default)s)"
+    )
 
 
 def _render(arguments: Namespace) -> None:
@@ -32,8 +34,16 @@ def _render(arguments: Namespace) -> None:
     model = load(arguments.model)
     if not model.metadata:
         print(f"note: {PROGRAM_NOTICE}", file=sys.stderr)
-    done = render_file(arguments.source, arguments.target, model, method=arguments.method, buffer=arguments.buffer,
-                       compensate=not arguments.keep_delay, per_channel=arguments.per_channel, seed=arguments.seed)
+    done = render_file(
+        arguments.source,
+        arguments.target,
+        model,
+        method=arguments.method,
+        buffer=arguments.buffer,
+        compensate=not arguments.keep_delay,
+        per_channel=arguments.per_channel,
+        seed=arguments.seed,
+    )
     for notice in done.notices:
         print(f"note: {notice}", file=sys.stderr)
     seconds = done.audio.shape[1] / done.sample_rate
@@ -63,9 +73,24 @@ def _presets(arguments: Namespace) -> None:
     print(as_text(table(arguments.names or tuple(PRESETS), 0.0 if arguments.no_timing else 0.5)))
 
 
-RENDER = Verb("render", "play a sound file through a .ts model, block by block as nn~ does",
-              "ravecourse render cello.ts voice.wav voice-as-cello.wav", _render_arguments, _render)
-BENCH = Verb("bench", "measure whether models keep up on this machine: speed, block times, smallest safe buffer",
-             "ravecourse bench cello.ts", _bench_arguments, _bench)
-PRESETS = Verb("presets", "show what each preset costs, timed on this machine", "ravecourse presets tiny small",
-               _presets_arguments, _presets)
+RENDER = Verb(
+    "render",
+    "play a sound file through a .ts model, block by block as nn~ does",
+    "ravecourse render cello.ts voice.wav voice-as-cello.wav",
+    _render_arguments,
+    _render,
+)
+BENCH = Verb(
+    "bench",
+    "measure whether models keep up on this machine: speed, block times, smallest safe buffer",
+    "ravecourse bench cello.ts",
+    _bench_arguments,
+    _bench,
+)
+PRESETS = Verb(
+    "presets",
+    "show what each preset costs, timed on this machine",
+    "ravecourse presets tiny small",
+    _presets_arguments,
+    _presets,
+)

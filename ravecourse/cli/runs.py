@@ -14,8 +14,9 @@ def _train_arguments(parser: Parser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DATASET", help="what `ravecourse prepare` wrote")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the folder for checkpoints and curves")
     parser.add_argument("--preset", default=None, help="tiny (default), low_latency, small, v1 or v2")
-    parser.add_argument("--causal", action="store_true", default=None,
-                        help="a causal model: less delay when played, lower quality")
+    parser.add_argument(
+        "--causal", action="store_true", default=None, help="a causal model: less delay when played, lower quality"
+    )
     parser.add_argument("--channels", type=int, help="1 for mono, 2 for stereo (default: as the dataset)")
     parser.add_argument("--phase-one-steps", type=int, metavar="N", help="(default: the preset's)")
     parser.add_argument("--phase-two-steps", type=int, metavar="N", help="(default: the preset's)")
@@ -39,23 +40,39 @@ def _train(arguments: Namespace) -> int:
     dataset = Dataset(arguments.data)
     resuming = not arguments.fresh and (arguments.out / checkpoint.NAME).is_file()
     found = checkpoint.load(arguments.out) if resuming else None
-    given = {"phase_one_steps": arguments.phase_one_steps, "phase_two_steps": arguments.phase_two_steps,
-             "batch_size": arguments.batch, "crop_samples": arguments.crop, "seed": arguments.seed}
+    given = {
+        "phase_one_steps": arguments.phase_one_steps,
+        "phase_two_steps": arguments.phase_two_steps,
+        "batch_size": arguments.batch,
+        "crop_samples": arguments.crop,
+        "seed": arguments.seed,
+    }
     given = {name: value for name, value in given.items() if value is not None}
     shape = (arguments.preset, arguments.causal, arguments.channels)
     if found and all(value is None for value in shape):
         model_config = None
     else:
         name = arguments.preset or (found.model_config.preset if found else "tiny")
-        model_config = preset(name, causal=arguments.causal, channels=arguments.channels or dataset.channels,
-                              sample_rate=dataset.sample_rate)
+        model_config = preset(
+            name,
+            causal=arguments.causal,
+            channels=arguments.channels or dataset.channels,
+            sample_rate=dataset.sample_rate,
+        )
     if found and found.training_config:
         training_config = replace(found.training_config, **given) if given else None
     else:
         training_config = training_preset(arguments.preset or "tiny", **given)
-    result = training.train(dataset, arguments.out, model_config, training_config, device=arguments.device or "auto",
-                            resume=not arguments.fresh, phase_two_now=arguments.phase_two_now,
-                            compile=arguments.compile)
+    result = training.train(
+        dataset,
+        arguments.out,
+        model_config,
+        training_config,
+        device=arguments.device or "auto",
+        resume=not arguments.fresh,
+        phase_two_now=arguments.phase_two_now,
+        compile=arguments.compile,
+    )
     print(result.message)
     if result.validation:
         print(f"Distance on held-out sound (log-mel, 1 is 20 dB a band): {result.validation['log_mel']:.3f}")
@@ -66,8 +83,9 @@ def _train(arguments: Namespace) -> int:
 def _import_arguments(parser: Parser) -> None:
     parser.add_argument("source", type=Path, metavar="RUN_OR_CKPT", help="its run folder, or a checkpoint in it")
     parser.add_argument("target", type=Path, metavar="RUN", help="the folder for the imported checkpoint")
-    parser.add_argument("--causal", action=BooleanOptionalAction, default=None,
-                        help="override the checkpoint's setting")
+    parser.add_argument(
+        "--causal", action=BooleanOptionalAction, default=None, help="override the checkpoint's setting"
+    )
     parser.add_argument("--sample-rate", type=int, metavar="HZ", help="override the checkpoint's setting")
     parser.add_argument("--averaged", action="store_true", help="take the moving average of the weights (EMA)")
 
@@ -75,11 +93,18 @@ def _import_arguments(parser: Parser) -> None:
 def _import(arguments: Namespace) -> None:
     from ravecourse.upstream import import_checkpoint
 
-    found = import_checkpoint(arguments.source, arguments.target, causal=arguments.causal,
-                              sample_rate=arguments.sample_rate, averaged=arguments.averaged)
+    found = import_checkpoint(
+        arguments.source,
+        arguments.target,
+        causal=arguments.causal,
+        sample_rate=arguments.sample_rate,
+        averaged=arguments.averaged,
+    )
     config = found.model.config
-    print(f"{arguments.target}: {config.preset}, {config.sample_rate} Hz, {config.latent_size} latents, "
-          f"trained for {found.steps} steps.")
+    print(
+        f"{arguments.target}: {config.preset}, {config.sample_rate} Hz, {config.latent_size} latents, "
+        f"trained for {found.steps} steps."
+    )
     for note in found.notes:
         print(f"note: {note}")
     _print_export(arguments.target)
@@ -89,7 +114,17 @@ def _print_export(run: Path) -> None:
     print(f"Next: ravecourse export {shlex.quote(str(run))} {shlex.quote(run.resolve().name + '.ts')}")
 
 
-TRAIN = Verb("train", "train a model through both phases; run again, it resumes from the last checkpoint",
-             "ravecourse train --data sounds/cello --out runs/cello --preset tiny", _train_arguments, _train)
-IMPORT = Verb("import", "import a run or checkpoint of the original RAVE (acids-ircam, 2.x; v1 and v2 families)",
-              "ravecourse import runs/darbouka runs/darbouka_here", _import_arguments, _import)
+TRAIN = Verb(
+    "train",
+    "train a model through both phases; run again, it resumes from the last checkpoint",
+    "ravecourse train --data sounds/cello --out runs/cello --preset tiny",
+    _train_arguments,
+    _train,
+)
+IMPORT = Verb(
+    "import",
+    "import a run or checkpoint of the original RAVE (acids-ircam, 2.x; v1 and v2 families)",
+    "ravecourse import runs/darbouka runs/darbouka_here",
+    _import_arguments,
+    _import,
+)

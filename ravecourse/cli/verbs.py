@@ -49,6 +49,7 @@ def with_suffix(path: Path, suffix: str) -> Path:
     Notebook: 00.
     """
     if path.suffix != suffix:
-        raise RaveCourseError(f"{path} does not end in {suffix}, by which such files are known. "
-                              f"Write {path.with_suffix(suffix)}.")
+        raise RaveCourseError(
+            f"{path} does not end in {suffix}, by which such files are known. Write {path.with_suffix(suffix)}."
+        )
     return path

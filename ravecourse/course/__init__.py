@@ -7,6 +7,14 @@ from .plots import COLOURS, finish_losses, save, spectrogram_on, spectrograms
 from . import checks, widgets  # isort: skip: they use the plots above
 
 __all__ = [
-    "COLOURS", "LISTENING_LUFS", "checks", "finish_losses", "listen", "plots", "save", "spectrogram_on", "spectrograms",
+    "COLOURS",
+    "LISTENING_LUFS",
+    "checks",
+    "finish_losses",
+    "listen",
+    "plots",
+    "save",
+    "spectrogram_on",
+    "spectrograms",
     "widgets",
 ]

@@ -53,8 +53,16 @@ def spectrogram_on(axis: Axes, audio: Tensor, sample_rate: int) -> AxesImage:
     Source: this course. Notebook: 00.
     """
     seconds = audio.shape[-1] / sample_rate
-    drawn = axis.imshow(_levels(audio).numpy(), origin="lower", aspect="auto", cmap="cividis", vmin=QUIETEST_DB, vmax=0,
-                        extent=(0, seconds, 0, sample_rate / 2000), interpolation="nearest")
+    drawn = axis.imshow(
+        _levels(audio).numpy(),
+        origin="lower",
+        aspect="auto",
+        cmap="cividis",
+        vmin=QUIETEST_DB,
+        vmax=0,
+        extent=(0, seconds, 0, sample_rate / 2000),
+        interpolation="nearest",
+    )
     axis.set_yscale("symlog", linthresh=1, linscale=1)
     axis.set_yticks([0, 0.5, 1, 2, 5, 10, 20], ["0", "0.5", "1", "2", "5", "10", "20"])
     axis.set(ylim=(0, min(sample_rate / 2000, 20)), ylabel="frequency (kHz)")
@@ -91,9 +99,15 @@ def losses(path: Path | str, columns: Sequence[str] | None = None) -> Figure:
     Source: this course. Notebook: 04.
     """
     series, border = _read(Path(path))
-    names = list(columns) if columns is not None else [
-        name for name, points in series.items()
-        if len({value for _, value in points}) > 1 and not name.endswith(("seconds", "per_second", "rate", "beta"))]
+    names = (
+        list(columns)
+        if columns is not None
+        else [
+            name
+            for name, points in series.items()
+            if len({value for _, value in points}) > 1 and not name.endswith(("seconds", "per_second", "rate", "beta"))
+        ]
+    )
     missing = [name for name in names if name not in series]
     if missing or not names:
         have = ", ".join(series) or "none"
@@ -102,18 +116,26 @@ def losses(path: Path | str, columns: Sequence[str] | None = None) -> Figure:
     for axis, name, colour in zip(axes, names, _colours(len(names)), strict=False):
         steps, values = zip(*series[name], strict=True)
         dense = len(values) > 60
-        axis.plot(steps, values, color=colour, linewidth=0.6 if dense else 1.5, alpha=0.35 if dense else 1,
-                  marker="" if dense else "o", markersize=3)
+        axis.plot(
+            steps,
+            values,
+            color=colour,
+            linewidth=0.6 if dense else 1.5,
+            alpha=0.35 if dense else 1,
+            marker="" if dense else "o",
+            markersize=3,
+        )
         if dense:
             axis.plot(steps, _smooth(values), color=colour, linewidth=1.8)
         finish_losses(axis, name, series[name], border)
-    for axis in axes[len(names):]:
+    for axis in axes[len(names) :]:
         axis.set_visible(False)
     return figure
 
 
-def finish_losses(axis: Axes, name: str, points: Sequence[tuple[float, float]],
-                  phase_two_start: float | None = None) -> None:
+def finish_losses(
+    axis: Axes, name: str, points: Sequence[tuple[float, float]], phase_two_start: float | None = None
+) -> None:
     """Title, units and scale for an axis on which the curve of a quantity was drawn, and a line where phase two begins.
 
     Args:
@@ -123,8 +145,16 @@ def finish_losses(axis: Axes, name: str, points: Sequence[tuple[float, float]],
     steps, values = zip(*points, strict=True)
     if phase_two_start is not None and steps[0] < phase_two_start <= steps[-1]:
         axis.axvline(phase_two_start, color="0.4", linestyle="--", linewidth=1)
-        axis.annotate("phase two", (phase_two_start, 1), xycoords=("data", "axes fraction"), xytext=(3, -3),
-                      textcoords="offset points", va="top", fontsize=8, color="0.3")
+        axis.annotate(
+            "phase two",
+            (phase_two_start, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -3),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+            color="0.3",
+        )
     if min(values) > 0 and max(values) > 20 * min(values):
         axis.set_yscale("log")
     axis.set_title(name.replace("_", " "), loc="left", fontsize=10)

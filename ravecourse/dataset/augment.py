@@ -32,9 +32,7 @@ def gain(audio: Tensor, generator: torch.Generator, low_db: float = -12.0, high_
     return audio * _gain_from(_uniform(generator, 1)[0], (low_db, high_db))
 
 
-def allpass_phase(
-    audio: Tensor, generator: torch.Generator, sample_rate: int = 48000, sections: int = 3
-) -> Tensor:
+def allpass_phase(audio: Tensor, generator: torch.Generator, sample_rate: int = 48000, sections: int = 3) -> Tensor:
     """Send `audio` through random all-pass filters: every frequency keeps its strength, the waveform changes.
 
     Ears hardly notice, so the model should not care either. The filter starts from silence, so the first
@@ -117,9 +115,7 @@ class Augment:
                 raise RaveCourseError(f"{field.name} is {value}; a probability lies between 0 and 1.")
             if field.type == tuple[float, float]:
                 if not value[0] <= value[1]:
-                    raise RaveCourseError(
-                        f"{field.name} goes from {value[0]} to {value[1]}; put the lower first."
-                    )
+                    raise RaveCourseError(f"{field.name} goes from {value[0]} to {value[1]}; put the lower first.")
                 object.__setattr__(self, field.name, tuple(value))  # JSON has only lists
 
     @classmethod
@@ -132,9 +128,7 @@ class Augment:
 
         Source: this course. Notebook: 01.
         """
-        does_gain, does_phase, does_pitch, level, pitch, *centres = _uniform(
-            generator, 5 + self.phase_sections
-        )
+        does_gain, does_phase, does_pitch, level, pitch, *centres = _uniform(generator, 5 + self.phase_sections)
         low, high = self.pitch_semitones
         return Change(
             gain=_gain_from(level, self.gain_db) if does_gain < self.gain_probability else 1.0,
@@ -187,9 +181,7 @@ def _allpass_from(uniforms: list[float], sample_rate: int) -> np.ndarray:
     radius = np.exp(-np.pi * np.maximum(0.7 * centres, NARROWEST_HERTZ) / sample_rate)
     first = -2 * radius * np.cos(2 * np.pi * centres / sample_rate)
     one = np.ones_like(radius)
-    return np.stack(
-        [radius**2, first, one, one, first, radius**2], axis=1
-    )  # numerator: denominator backwards
+    return np.stack([radius**2, first, one, one, first, radius**2], axis=1)  # numerator: denominator backwards
 
 
 def _filter(audio: Tensor, sections: np.ndarray) -> Tensor:

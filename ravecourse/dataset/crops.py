@@ -80,9 +80,7 @@ class CropSampler:
         self.augment = augment if augment is not None and split == "train" else Augment.none()
         self._entries: list[Segment] = store.train if split == "train" else store.validation
         if not self._entries:
-            raise RaveCourseError(
-                f"{store.path} has no {split} sound. Prepare it with another validation share."
-            )
+            raise RaveCourseError(f"{store.path} has no {split} sound. Prepare it with another validation share.")
         self._begins = [0, *accumulate(entry.length for entry in self._entries)]  # on the tape
         self._fade_in = _ramp(FADE_IN_SECONDS, store.sample_rate)
         self._fade_out = _ramp(FADE_OUT_SECONDS, store.sample_rate)[::-1]

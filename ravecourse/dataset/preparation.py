@@ -157,9 +157,7 @@ def _take(
                     0,
                 )
             elif decibels(meter.peak) > HOTTEST_DB:
-                reason = (
-                    f"peaks at {decibels(meter.peak):+.0f} dBFS: its samples are not scaled to full scale"
-                )
+                reason = f"peaks at {decibels(meter.peak):+.0f} dBFS: its samples are not scaled to full scale"
                 meter.samples = 0
             if meter.samples:
                 taken.append(_Taken(name, start, meter.samples, meter))

@@ -129,9 +129,7 @@ def read_description(path: Path) -> dict:
             f"{path / 'store.json'} is damaged ({error}). Remove the folder and prepare again."
         ) from error
     if version != VERSION:
-        raise RaveCourseError(
-            f"{path} was prepared by another version (format {version}, this is {VERSION}). {again}"
-        )
+        raise RaveCourseError(f"{path} was prepared by another version (format {version}, this is {VERSION}). {again}")
     missing = {"sample_rate", "channels", "samples", "entries", "report"} - description.keys()
     if missing:
         raise RaveCourseError(
@@ -156,9 +154,7 @@ def only_one(target: Path) -> Iterator[None]:
         target.mkdir(parents=True, exist_ok=True)
         lock = os.open(target / ".lock", os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise RaveCourseError(
-            f"Could not write to {target} ({error.strerror}). Choose another folder."
-        ) from error
+        raise RaveCourseError(f"Could not write to {target} ({error.strerror}). Choose another folder.") from error
     try:
         if not _locked(lock):
             raise RaveCourseError(

@@ -18,14 +18,27 @@ from ravecourse.runtime import clock
 from .metrics import Judgement, judge, speed
 from .preset_table import Row, row
 
-FLAGS = {"phase_one_steps": "--phase-one-steps", "phase_two_steps": "--phase-two-steps", "batch_size": "--batch",
-         "crop_samples": "--crop", "seed": "--seed"}  # settings that the command line has words for
+FLAGS = {
+    "phase_one_steps": "--phase-one-steps",
+    "phase_two_steps": "--phase-two-steps",
+    "batch_size": "--batch",
+    "crop_samples": "--crop",
+    "seed": "--seed",
+}  # settings that the command line has words for
 LISTED = 12  # recordings that are named
 PLAY_BUFFER = 2048
 
 
-def model_card(source: Path | str, dataset: Path | str | None = None, *, name: str | None = None,
-               licence: str = "not stated", about: str = "", seconds: float = 60.0, timing_seconds: float = 1.0) -> str:
+def model_card(
+    source: Path | str,
+    dataset: Path | str | None = None,
+    *,
+    name: str | None = None,
+    licence: str = "not stated",
+    about: str = "",
+    seconds: float = 60.0,
+    timing_seconds: float = 1.0,
+) -> str:
     """The card of a model as Markdown.
 
     Args:
@@ -46,8 +59,10 @@ def model_card(source: Path | str, dataset: Path | str | None = None, *, name: s
     model = checkpoint.model_of(found).eval()
     store = Dataset(dataset) if dataset is not None else None
     if store and (store.sample_rate, store.channels) != (model.sample_rate, model.channels):
-        raise RaveCourseError(f"{store.path} has {store.sample_rate} Hz and {store.channels} channels, the model "
-                              f"{model.sample_rate} and {model.channels}. Name the dataset that it was trained on.")
+        raise RaveCourseError(
+            f"{store.path} has {store.sample_rate} Hz and {store.channels} channels, the model "
+            f"{model.sample_rate} and {model.channels}. Name the dataset that it was trained on."
+        )
     folder = source if source.is_dir() else source.parent
     name = name or (folder.name if source.is_dir() or source.name == checkpoint.NAME else source.stem)
     judged = None
@@ -56,20 +71,39 @@ def model_card(source: Path | str, dataset: Path | str | None = None, *, name: s
         judged = judge(model, CropSampler(store, "validation", 1, 1).tape(0, length)[0])
     numbers = row(found.model_config, 0.0)
     timed = speed(model, PLAY_BUFFER, timing_seconds) if timing_seconds > 0 else None
-    lines = [f"# {name}", "", *_what(found.model_config, numbers), *([about, ""] if about else []),
-             f"Licence: {licence}.", "", *_data(found, store), *_training(found, name, store),
-             *_quality(judged), *_latents(found), *_playing(found.model_config, numbers, timed),
-             "## Use", "", "```", f"ravecourse export {name}.pt {name}.ts", "```", "",
-             "Whatever goes in, the voice of its recordings comes out, at times close to the recordings themselves. Do "
-             "not share it against the will of those who were recorded.", ""]
+    lines = [
+        f"# {name}",
+        "",
+        *_what(found.model_config, numbers),
+        *([about, ""] if about else []),
+        f"Licence: {licence}.",
+        "",
+        *_data(found, store),
+        *_training(found, name, store),
+        *_quality(judged),
+        *_latents(found),
+        *_playing(found.model_config, numbers, timed),
+        "## Use",
+        "",
+        "```",
+        f"ravecourse export {name}.pt {name}.ts",
+        "```",
+        "",
+        "Whatever goes in, the voice of its recordings comes out, at times close to the recordings themselves. Do "
+        "not share it against the will of those who were recorded.",
+        "",
+    ]
     return "\n".join(lines)
 
 
 def _what(config: ModelConfig, numbers: Row) -> list[str]:
-    return [f"A model of the preset `{config.preset}`{' (causal)' if config.causal else ''}: "
-            f"{config.sample_rate} Hz, {'mono' if config.channels == 1 else f'{config.channels} channels'}, "
-            f"{numbers.parameters / 1e6:.2f} million parameters. It describes sound by {config.latent_size} numbers, "
-            f"{numbers.latent_rate_hz:.1f} times a second.", ""]
+    return [
+        f"A model of the preset `{config.preset}`{' (causal)' if config.causal else ''}: "
+        f"{config.sample_rate} Hz, {'mono' if config.channels == 1 else f'{config.channels} channels'}, "
+        f"{numbers.parameters / 1e6:.2f} million parameters. It describes sound by {config.latent_size} numbers, "
+        f"{numbers.latent_rate_hz:.1f} times a second.",
+        "",
+    ]
 
 
 def _data(found: Checkpoint, store: Dataset | None) -> list[str]:
@@ -97,15 +131,21 @@ def _training(found: Checkpoint, name: str, store: Dataset | None) -> list[str]:
         data = store.path.name if store else found.notes.get("dataset", "DATASET")
         implied = config.preset in PRESETS and PRESETS[config.preset].causal
         causal = " --causal" if config.causal and not implied else ""
-        lines += ["```", f"ravecourse train --data {data} --out runs/{name} --preset {config.preset}"
-                  f"{causal}{flags}", "```", ""]
+        lines += [
+            "```",
+            f"ravecourse train --data {data} --out runs/{name} --preset {config.preset}{causal}{flags}",
+            "```",
+            "",
+        ]
         others = [f"`{f} = {getattr(plan, f)}`" for f in different if f not in FLAGS]
         if others:
             lines += [f"Other settings that are not the preset's: {', '.join(others)}.", ""]
     phases = f"{found.step} steps"
     if found.phase == 2:
-        phases += (f": {found.phase_two_start} of phase one (describe), {found.step - found.phase_two_start} of phase "
-                   "two (sound real)")
+        phases += (
+            f": {found.phase_two_start} of phase one (describe), {found.step - found.phase_two_start} of phase "
+            "two (sound real)"
+        )
         if plan and found.phase_two_start < plan.phase_one_steps:
             phases += ", which was begun early with `--phase-two-now`"
     time = f", in {clock(found.notes['seconds'])} min of computing" if "seconds" in found.notes else ""
@@ -116,16 +156,25 @@ def _quality(judged: Judgement | None) -> list[str]:
     if judged is None:
         return []
     followed = "too few notes to say" if judged.pitch_followed is None else f"{judged.pitch_followed:.0%} of the time"
-    return ["## How close it comes", "",
-            f"Measured on {judged.seconds:.0f} s that were held out of training. Distance: mean difference of the "
-            "levels in 80 mel bands; 1 is 20 dB. Smaller is closer.", "",
-            "| | distance |", "|---|---|", f"| silence | {judged.silence:.3f} |",
-            f"| the same model, untrained | {judged.untrained:.3f} |", f"| this model | {judged.log_mel:.3f} |", "",
-            f"- The pitch is the recording's, within half a semitone: {followed}.",
-            f"- The level follows with a correlation of {judged.level_correlation:.2f}, "
-            f"{abs(judged.level_difference_db):.1f} dB {'softer' if judged.level_difference_db < 0 else 'louder'}.",
-            f"- {judged.alive} of {judged.latent_size} latent dimensions say something about the sound.",
-            *([f"- {judged.alarm}"] if judged.alarm else []), ""]
+    return [
+        "## How close it comes",
+        "",
+        f"Measured on {judged.seconds:.0f} s that were held out of training. Distance: mean difference of the "
+        "levels in 80 mel bands; 1 is 20 dB. Smaller is closer.",
+        "",
+        "| | distance |",
+        "|---|---|",
+        f"| silence | {judged.silence:.3f} |",
+        f"| the same model, untrained | {judged.untrained:.3f} |",
+        f"| this model | {judged.log_mel:.3f} |",
+        "",
+        f"- The pitch is the recording's, within half a semitone: {followed}.",
+        f"- The level follows with a correlation of {judged.level_correlation:.2f}, "
+        f"{abs(judged.level_difference_db):.1f} dB {'softer' if judged.level_difference_db < 0 else 'louder'}.",
+        f"- {judged.alive} of {judged.latent_size} latent dimensions say something about the sound.",
+        *([f"- {judged.alarm}"] if judged.alarm else []),
+        "",
+    ]
 
 
 def _latents(found: Checkpoint) -> list[str]:
@@ -133,16 +182,27 @@ def _latents(found: Checkpoint) -> list[str]:
     if not bool(fidelity[-1] > 0):
         return []
     sizes = latent.fidelity_table(fidelity)
-    return ["## How many latents an export needs", "", "| fidelity | " + " | ".join(f"{p} %" for p in sizes) + " |",
-            "|---" * (len(sizes) + 1) + "|", "| latents | " + " | ".join(map(str, sizes.values())) + " |", ""]
+    return [
+        "## How many latents an export needs",
+        "",
+        "| fidelity | " + " | ".join(f"{p} %" for p in sizes) + " |",
+        "|---" * (len(sizes) + 1) + "|",
+        "| latents | " + " | ".join(map(str, sizes.values())) + " |",
+        "",
+    ]
 
 
 def _playing(config: ModelConfig, numbers: Row, timed: Measurement | None) -> list[str]:
     delay = round(numbers.delay_ms * config.sample_rate / 1000)
-    lines = ["## Playing it live", "",
-             f"- Delay: {delay} samples = {numbers.delay_ms:.1f} ms, and the player's buffer."]
+    lines = [
+        "## Playing it live",
+        "",
+        f"- Delay: {delay} samples = {numbers.delay_ms:.1f} ms, and the player's buffer.",
+    ]
     if timed:
-        lines.append(f"- Speed: {timed.real_time_factor:.1f} times real time in blocks of {timed.buffer} samples, one "
-                     f"thread, PyTorch {torch.__version__.split('+')[0]}, {torch.backends.cpu.get_cpu_capability()} "
-                     f"(99 of 100 blocks below {timed.p99_ms:.2f} ms, deadline {timed.deadline_ms:.2f} ms).")
+        lines.append(
+            f"- Speed: {timed.real_time_factor:.1f} times real time in blocks of {timed.buffer} samples, one "
+            f"thread, PyTorch {torch.__version__.split('+')[0]}, {torch.backends.cpu.get_cpu_capability()} "
+            f"(99 of 100 blocks below {timed.p99_ms:.2f} ms, deadline {timed.deadline_ms:.2f} ms)."
+        )
     return [*lines, ""]

@@ -64,9 +64,11 @@ def judge(model: RAVE, sound: Tensor) -> Judgement:
     Source: this course. Notebook: 10.
     """
     if sound.shape[0] != model.channels or sound.shape[1] < model.sample_rate // 2:
-        raise RaveCourseError(f"The sound has the shape {list(sound.shape)}; judging needs {model.channels} channels "
-                              f"and {model.sample_rate // 2} samples or more. "
-                              "Use audio.read(path, sample_rate, channels).")
+        raise RaveCourseError(
+            f"The sound has the shape {list(sound.shape)}; judging needs {model.channels} channels "
+            f"and {model.sample_rate // 2} samples or more. "
+            "Use audio.read(path, sample_rate, channels)."
+        )
     rate = model.sample_rate
     said = through(model, sound)
     whole = sound[None, :, : sound.shape[1] // model.hop_length * model.hop_length]
@@ -78,11 +80,18 @@ def judge(model: RAVE, sound: Tensor) -> Judgement:
 
     correlation, louder = level_following(sound, said, rate)
     return Judgement(
-        seconds=sound.shape[1] / rate, log_mel=distance(said), silence=distance(torch.zeros_like(sound)),
+        seconds=sound.shape[1] / rate,
+        log_mel=distance(said),
+        silence=distance(torch.zeros_like(sound)),
         untrained=distance(through(RAVE(model.config).eval(), sound)),
-        pitch_followed=pitch_following(sound, said, rate), level_correlation=correlation, level_difference_db=louder,
-        alive=latent.alive(statistics.kl), latent_size=model.config.latent_size,
-        sizes=latent.fidelity_table(fidelity), alarm=latent.collapse_alarm(statistics.kl, fidelity))
+        pitch_followed=pitch_following(sound, said, rate),
+        level_correlation=correlation,
+        level_difference_db=louder,
+        alive=latent.alive(statistics.kl),
+        latent_size=model.config.latent_size,
+        sizes=latent.fidelity_table(fidelity),
+        alarm=latent.collapse_alarm(statistics.kl, fidelity),
+    )
 
 
 @torch.no_grad()
@@ -150,8 +159,10 @@ def pitch_track(sound: Tensor, sample_rate: int, low: float = 60.0, high: float 
     Source: McLeod and Wyvill, A smarter way to find pitch, ICMC 2005. Notebook: 10.
     """
     if not 2 / WINDOW_SECONDS <= low < high <= sample_rate / 4:
-        raise RaveCourseError(f"A pitch cannot be searched from {low:g} to {high:g} Hz at {sample_rate} Hz: begin at "
-                              f"{2 / WINDOW_SECONDS:g} or above, end at {sample_rate / 4:g} or below.")
+        raise RaveCourseError(
+            f"A pitch cannot be searched from {low:g} to {high:g} Hz at {sample_rate} Hz: begin at "
+            f"{2 / WINDOW_SECONDS:g} or above, end at {sample_rate / 4:g} or below."
+        )
     frames = _frames(sound, sample_rate)
     frames = frames - frames.mean(1, keepdim=True)
     size = frames.shape[1]

@@ -108,9 +108,7 @@ def as_text(rows: Sequence[Row]) -> str:
         )
     lines += [
         "",
-        "hears: how much of the input one output sample depends on. delay: how late the sound comes out, "
-        "before the",
-        "player's own buffer. real time: streamed in blocks of one hop, one thread, on this "
-        "machine; above 1 keeps up.",
+        "hears: how much of the input one output sample depends on. delay: how late the sound comes out, before the",
+        "player's own buffer. real time: streamed in blocks of one hop, one thread, on this machine; above 1 keeps up.",
     ]
     return "\n".join(lines)

@@ -6,6 +6,20 @@ from .exporter import ExportedRAVE, export, export_model, precision_error, refer
 from .torchscript import DEFAULT_BUFFER, Attribute, Method, Model, buffer_size, describe, load, read_metadata
 
 __all__ = [
-    "DEFAULT_BUFFER", "Attribute", "ExportedRAVE", "Method", "Model", "buffer_size", "contract", "describe", "export",
-    "export_model", "load", "precision_error", "problems", "read_metadata", "reference", "torchscript",
+    "DEFAULT_BUFFER",
+    "Attribute",
+    "ExportedRAVE",
+    "Method",
+    "Model",
+    "buffer_size",
+    "contract",
+    "describe",
+    "export",
+    "export_model",
+    "load",
+    "precision_error",
+    "problems",
+    "read_metadata",
+    "reference",
+    "torchscript",
 ]

@@ -87,9 +87,7 @@ def _try(model: Model, attribute: Attribute) -> list[str]:
         _run(module, method, 1, model.smallest_buffer)
     get, set_ = getattr(module, f"get_{name}"), getattr(module, f"set_{name}")
     if "bool" in attribute.types:
-        found.append(
-            f"The attribute {name!r} is a bool, which older players cannot set from Pd; make it an int."
-        )
+        found.append(f"The attribute {name!r} is a bool, which older players cannot set from Pd; make it an int.")
     value, error = quietly(get)
     if error:
         return [*found, f"`get_{name}` raised: {error}"]

@@ -45,9 +45,11 @@ class ExportedRAVE(StreamingRAVE):
         audio = [f"audio {side}" for side in sides] if self.channels > 1 else ["audio"]
         shares = torch.diff(model.fidelity, prepend=torch.zeros(1))
         latents = [f"latent {d + 1} ({100 * float(shares[d]):.0f} % of variance)" for d in range(self.latent_size)]
-        shapes = {"encode": (self.channels, 1, self.latent_size, self.hop_length),
-                  "decode": (self.latent_size, self.hop_length, self.channels, 1),
-                  "forward": (self.channels, 1, self.channels, 1)}
+        shapes = {
+            "encode": (self.channels, 1, self.latent_size, self.hop_length),
+            "decode": (self.latent_size, self.hop_length, self.channels, 1),
+            "forward": (self.channels, 1, self.channels, 1),
+        }
         labels = {"encode": (audio, latents), "decode": (latents, audio), "forward": (audio, audio)}
         for method, shape in shapes.items():
             self.register_buffer(f"{method}_params", torch.tensor(shape))
@@ -97,8 +99,9 @@ def _clamped(level: float) -> float:
     return min(level, 4.0)
 
 
-def export_model(model: RAVE, target: Path, *, latent_size: int | None = None, precision: str = "float32",
-                 about: dict[str, Any]) -> dict[str, Any]:
+def export_model(
+    model: RAVE, target: Path, *, latent_size: int | None = None, precision: str = "float32", about: dict[str, Any]
+) -> dict[str, Any]:
     """Script `model`, write it with its metadata, prove the file in a fresh process, and only then put it at `target`.
 
     Args:
@@ -118,16 +121,24 @@ def export_model(model: RAVE, target: Path, *, latent_size: int | None = None, p
     exported = ExportedRAVE(model, latent_size, precision).eval()
     size = exported.latent_size
     metadata = {
-        "format": 1, "ravecourse": __version__, "torch": torch.__version__.split("+")[0],
+        "format": 1,
+        "ravecourse": __version__,
+        "torch": torch.__version__.split("+")[0],
         "made": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "preset": model.config.preset, "causal": model.config.causal,
-        "sample_rate": model.sample_rate, "channels": model.channels, "hop_length": model.hop_length,
-        "latent_size": size, "fidelity": round(float(model.fidelity[size - 1]), 4),
+        "preset": model.config.preset,
+        "causal": model.config.causal,
+        "sample_rate": model.sample_rate,
+        "channels": model.channels,
+        "hop_length": model.hop_length,
+        "latent_size": size,
+        "fidelity": round(float(model.fidelity[size - 1]), 4),
         "latent_std": [round(float(s), 4) for s in model.latent_std[:size]],
         "delay_samples": exported.delay_samples,
         "delay_ms": round(1000 * exported.delay_samples / model.sample_rate, 2),
-        "encode_delay_frames": exported.encode_delay_frames, "decode_delay_samples": exported.decode_delay_samples,
-        "precision": precision, **about,
+        "encode_delay_frames": exported.encode_delay_frames,
+        "decode_delay_samples": exported.decode_delay_samples,
+        "precision": precision,
+        **about,
     }
     if precision != "float32":
         metadata["precision_error"] = round(precision_error(model, size, precision), 5)
@@ -155,8 +166,16 @@ def precision_error(model: RAVE, latent_size: int, precision: str) -> float:
     return float((outputs[1] - outputs[0]).norm() / outputs[0].norm())
 
 
-def export(source: Path, target: Path, *, fidelity: float = 0.95, latent_size: int | None = None,
-           precision: str = "float32", licence: str = "not stated", notes: str = "") -> Path:
+def export(
+    source: Path,
+    target: Path,
+    *,
+    fidelity: float = 0.95,
+    latent_size: int | None = None,
+    precision: str = "float32",
+    licence: str = "not stated",
+    notes: str = "",
+) -> Path:
     """Export a training run's model, with what is known of its making as metadata.
 
     Args:
@@ -176,13 +195,23 @@ def export(source: Path, target: Path, *, fidelity: float = 0.95, latent_size: i
     model = checkpoint.model_of(found).eval()
     if latent_size is None:
         if not float(model.fidelity[-1]) > 0:
-            raise RaveCourseError(f"{source} has no latent statistics yet, so a fidelity chooses nothing. "
-                                  "Train until the first validation, or give a latent size.")
+            raise RaveCourseError(
+                f"{source} has no latent statistics yet, so a fidelity chooses nothing. "
+                "Train until the first validation, or give a latent size."
+            )
         latent_size = latent.size_for(model.fidelity, fidelity)
-    training = {"steps": found.step, "phase": found.phase,
-                **{key: found.notes[key] for key in ("dataset", "recordings", "seconds") if key in found.notes}}
-    export_model(model, Path(target), latent_size=latent_size, precision=precision,
-                 about={"training": training, "licence": licence, "notes": notes})
+    training = {
+        "steps": found.step,
+        "phase": found.phase,
+        **{key: found.notes[key] for key in ("dataset", "recordings", "seconds") if key in found.notes},
+    }
+    export_model(
+        model,
+        Path(target),
+        latent_size=latent_size,
+        precision=precision,
+        about={"training": training, "licence": licence, "notes": notes},
+    )
     return Path(target)
 
 
@@ -215,12 +244,24 @@ def _prove(path: Path, model: RAVE, latent_size: int, exported: ExportedRAVE, er
     blocks = [1, 2, 3, 8] * (hops // 14 + 1)
     with tempfile.TemporaryDirectory() as folder:
         expected = Path(folder) / "expected.pt"
-        torch.save({**reference(model, latent_size, blocks), "blocks": blocks, "hop_length": model.hop_length,
-                    "encode_delay_frames": exported.encode_delay_frames,
-                    "decode_delay_samples": exported.decode_delay_samples,
-                    "delay_samples": exported.delay_samples, "precision_error": error}, expected)
-        done = subprocess.run([sys.executable, "-m", "ravecourse.export.prove", str(path), str(expected)],
-                              cwd=Path(__file__).parents[2], capture_output=True, text=True)
+        torch.save(
+            {
+                **reference(model, latent_size, blocks),
+                "blocks": blocks,
+                "hop_length": model.hop_length,
+                "encode_delay_frames": exported.encode_delay_frames,
+                "decode_delay_samples": exported.decode_delay_samples,
+                "delay_samples": exported.delay_samples,
+                "precision_error": error,
+            },
+            expected,
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "ravecourse.export.prove", str(path), str(expected)],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+        )
     if done.returncode != 0:
         what = done.stdout.strip() or done.stderr.strip().splitlines()[-1]
         raise RaveCourseError(f"The exported file does not do what the model does, so it was not kept: {what}")

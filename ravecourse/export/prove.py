@@ -56,8 +56,10 @@ def prove(path: Path, expected_path: Path) -> tuple[dict[str, float], list[str]]
         difference = float((got[..., delay:] - wanted[..., : wanted.shape[-1] - delay]).abs().max()) / scale
         differences[method] = difference
         if not difference < tolerance:
-            complaints.append(f"`{method}`, block by block, differs from the offline model by {difference:.1e} "
-                              f"(at most {tolerance:.0e} is allowed).")
+            complaints.append(
+                f"`{method}`, block by block, differs from the offline model by {difference:.1e} "
+                f"(at most {tolerance:.0e} is allowed)."
+            )
     return differences, complaints
 
 

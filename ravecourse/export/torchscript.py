@@ -138,8 +138,7 @@ def load(path: Path | str) -> Model:
     except Exception as error:  # whatever the unpickler or the compiler of another version finds
         reason = str(error).strip().splitlines()[0][:150] if str(error).strip() else type(error).__name__
         raise RaveCourseError(
-            f"{path} is damaged, or was made by a newer PyTorch than {torch.__version__} "
-            f"({reason}). Export it again."
+            f"{path} is damaged, or was made by a newer PyTorch than {torch.__version__} ({reason}). Export it again."
         ) from error
     return describe(module, path, metadata)
 
@@ -188,9 +187,7 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
             inside = [name for name in names if name.endswith(f"/extra/{METADATA}")]
             text = archive.read(inside[0]).decode() if inside else "{}"
     except OSError as error:
-        raise RaveCourseError(
-            f"{path} cannot be read ({error.strerror or error}). Check its permissions."
-        ) from error
+        raise RaveCourseError(f"{path} cannot be read ({error.strerror or error}). Check its permissions.") from error
     except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError) as error:
         raise RaveCourseError(
             f"{path} is no TorchScript file, or a damaged one. Name a .ts that "
@@ -247,9 +244,7 @@ def _read_method(module: torch.jit.ScriptModule, name: str, complaints: list[str
         return None
     values = params.tolist()
     if any(v != int(v) or v < 1 for v in values):
-        complaints.append(
-            f"`{name}_params` is {values}: channels and ratios must be whole numbers from 1 on."
-        )
+        complaints.append(f"`{name}_params` is {values}: channels and ratios must be whole numbers from 1 on.")
         return None
     if params.dtype not in (torch.int64, torch.int32, torch.float32, torch.float64):
         complaints.append(f"`{name}_params` is of type {params.dtype}; players read int64.")
@@ -270,9 +265,7 @@ def _read_method(module: torch.jit.ScriptModule, name: str, complaints: list[str
     )
 
 
-def _labels(
-    module: torch.jit.ScriptModule, name: str, side: str, count: int, complaints: list[str]
-) -> tuple[str, ...]:
+def _labels(module: torch.jit.ScriptModule, name: str, side: str, count: int, complaints: list[str]) -> tuple[str, ...]:
     labels = _attribute(module, f"{name}_{side}_labels")
     if labels is None:
         return tuple(f"(signal) {side} {i + 1}" for i in range(count))
@@ -303,13 +296,9 @@ def _read_attribute(module: torch.jit.ScriptModule, name: str, complaints: list[
             f"5 buffer); it is {codes if codes is not None else params!r}."
         )
         return None
-    missing = [
-        f"{verb}_{name}" for verb in ("get", "set") if f"{verb}_{name}" not in module._c._method_names()
-    ]
+    missing = [f"{verb}_{name}" for verb in ("get", "set") if f"{verb}_{name}" not in module._c._method_names()]
     if missing:
-        complaints.append(
-            f"The attribute {name!r} has no method {' and no '.join(f'`{m}`' for m in missing)}."
-        )
+        complaints.append(f"The attribute {name!r} has no method {' and no '.join(f'`{m}`' for m in missing)}.")
         return None
     return Attribute(name, tuple(TYPES[int(code)] for code in codes))
 

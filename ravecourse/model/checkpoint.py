@@ -57,9 +57,19 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
         "torch": str(torch.__version__),
         "model_config": checkpoint.model_config.to_json(),
         "training_config": training.to_json() if training else None,
-        **{name: getattr(checkpoint, name) for name in (
-            "model", "step", "phase", "phase_two_start", "discriminator", "generator_optimiser",
-            "discriminator_optimiser", "notes")},
+        **{
+            name: getattr(checkpoint, name)
+            for name in (
+                "model",
+                "step",
+                "phase",
+                "phase_two_start",
+                "discriminator",
+                "generator_optimiser",
+                "discriminator_optimiser",
+                "notes",
+            )
+        },
     }
     content["digest"] = digest(content)
     with replacing(path) as temporary:
@@ -81,20 +91,35 @@ def load(path: Path | str) -> Checkpoint:
     path = _file(path)
     content = _read(path)
     if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise RaveCourseError(f"{path} is not a ravecourse checkpoint, though torch can read it. "
-                              f"Give a run folder or its {NAME}.")
+        raise RaveCourseError(
+            f"{path} is not a ravecourse checkpoint, though torch can read it. Give a run folder or its {NAME}."
+        )
     if content.get("format") != FORMAT:
-        raise RaveCourseError(f"{path} is a checkpoint of format {content.get('format')}; this version reads "
-                              f"format {FORMAT}. Use the version of ravecourse that wrote it, or train again.")
+        raise RaveCourseError(
+            f"{path} is a checkpoint of format {content.get('format')}; this version reads "
+            f"format {FORMAT}. Use the version of ravecourse that wrote it, or train again."
+        )
     if content.get("digest") != digest({name: value for name, value in content.items() if name != "digest"}):
-        raise RaveCourseError(f"{path} is damaged: its contents are not what was saved. "
-                              "Go back to an earlier copy, such as phase_one.pt beside it.")
+        raise RaveCourseError(
+            f"{path} is damaged: its contents are not what was saved. "
+            "Go back to an earlier copy, such as phase_one.pt beside it."
+        )
     training = content["training_config"]
-    names = ("model", "step", "phase", "phase_two_start", "discriminator", "generator_optimiser",
-             "discriminator_optimiser", "notes")
-    return Checkpoint(model_config=ModelConfig.from_json(content["model_config"]),
-                      training_config=TrainingConfig.from_json(training) if training else None,
-                      **{name: content[name] for name in names})
+    names = (
+        "model",
+        "step",
+        "phase",
+        "phase_two_start",
+        "discriminator",
+        "generator_optimiser",
+        "discriminator_optimiser",
+        "notes",
+    )
+    return Checkpoint(
+        model_config=ModelConfig.from_json(content["model_config"]),
+        training_config=TrainingConfig.from_json(training) if training else None,
+        **{name: content[name] for name in names},
+    )
 
 
 def for_publication(checkpoint: Checkpoint) -> Checkpoint:
@@ -129,8 +154,10 @@ def model_of(checkpoint: Checkpoint) -> RAVE:
         model.load_state_dict(checkpoint.model)
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise RaveCourseError(f"The checkpoint's weights do not fit the model that it describes ({first}). "
-                              "It was written by another version of ravecourse.") from error
+        raise RaveCourseError(
+            f"The checkpoint's weights do not fit the model that it describes ({first}). "
+            "It was written by another version of ravecourse."
+        ) from error
     return model
 
 
@@ -165,8 +192,7 @@ def _file(path: Path | str) -> Path:
     path = Path(path)
     if path.is_dir():
         if not (path / NAME).is_file():
-            raise RaveCourseError(f"There is no {NAME} in {path}. "
-                                  "Give the folder that `ravecourse train` wrote.")
+            raise RaveCourseError(f"There is no {NAME} in {path}. Give the folder that `ravecourse train` wrote.")
         return path / NAME
     if not path.is_file():
         raise RaveCourseError(f"There is no checkpoint at {path}. Give a run folder or its {NAME}.")
@@ -179,15 +205,18 @@ def _read(path: Path) -> Any:
     with open(path, "rb") as opened:
         archive = opened.read(4) == b"PK\x03\x04"
     if not archive:
-        raise RaveCourseError(f"{path} is not a checkpoint, or its beginning is damaged. "
-                              f"Give a run folder or its {NAME}.")
+        raise RaveCourseError(
+            f"{path} is not a checkpoint, or its beginning is damaged. Give a run folder or its {NAME}."
+        )
     try:
         with zipfile.ZipFile(path) as opened_archive:
             broken = opened_archive.testzip()
             scripted = any("/code/" in name for name in opened_archive.namelist())
         if scripted:
-            raise RaveCourseError(f"{path} is an exported TorchScript model, not a checkpoint. "
-                                  f"Give the run folder that it was exported from.")
+            raise RaveCourseError(
+                f"{path} is an exported TorchScript model, not a checkpoint. "
+                f"Give the run folder that it was exported from."
+            )
         if broken:
             raise ValueError(f"checksum of {broken}")
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -195,5 +224,7 @@ def _read(path: Path) -> Any:
         raise
     except Exception as error:  # a damaged archive fails in zipfile, zlib, pickle or torch, each in its way
         what = json.dumps(str(error).splitlines()[0][:80]) if str(error) else type(error).__name__
-        raise RaveCourseError(f"{path} cannot be read as a checkpoint: damaged, or something else ({what}). "
-                              "Go back to an earlier copy, such as phase_one.pt beside it.") from error
+        raise RaveCourseError(
+            f"{path} cannot be read as a checkpoint: damaged, or something else ({what}). "
+            "Go back to an earlier copy, such as phase_one.pt beside it."
+        ) from error

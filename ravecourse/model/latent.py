@@ -74,8 +74,10 @@ class LatentStatistics:
         Source: RAVE (arXiv 2111.05011), section 4.3 (it uses the singular values). Notebook: 05.
         """
         if self.frames < 2:
-            raise RaveCourseError(f"Principal directions need 2 latent frames or more, not {self.frames}. "
-                                  "Use longer crops or more of them.")
+            raise RaveCourseError(
+                f"Principal directions need 2 latent frames or more, not {self.frames}. "
+                "Use longer crops or more of them."
+            )
         mean = self._sum / self.frames
         covariance = self._products / self.frames - torch.outer(mean, mean)
         variances, vectors = torch.linalg.eigh((covariance + covariance.T) / 2)

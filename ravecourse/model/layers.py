@@ -28,8 +28,19 @@ class Conv(nn.Conv1d):
     Source: this course. Notebook: 03.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1,
-                 groups: int = 1, bias: bool = False, causal: bool = False, padding_left: int | None = None) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+        causal: bool = False,
+        padding_left: int | None = None,
+    ) -> None:
         super().__init__(inputs, outputs, kernel, stride=stride, dilation=dilation, groups=groups, bias=bias)
         total = (kernel - 1) * dilation
         right = min(stride - 1, total) if causal else (total + 1) // 2
@@ -94,8 +105,12 @@ def dilated_unit(channels: int, dilation: int, *, kernel: int, **options: object
 
     Source: the published v2 (kernel 1) and v1 (kernel 3) settings. Notebook: 03.
     """
-    return Residual(activation(), conv(channels, channels, 3, dilation=dilation, **options),
-                    activation(), conv(channels, channels, kernel, **options))
+    return Residual(
+        activation(),
+        conv(channels, channels, 3, dilation=dilation, **options),
+        activation(),
+        conv(channels, channels, kernel, **options),
+    )
 
 
 def mod_sigmoid(x: Tensor) -> Tensor:
@@ -116,15 +131,26 @@ class NoiseSynth(nn.Module):
     Source: RAVE (arXiv 2111.05011), section 3.2, after DDSP (arXiv 2001.04643), B.5. Notebook: 03.
     """
 
-    def __init__(self, inputs: int, bands: int, n_filter: int, strides: tuple[int, ...], capacity: int,
-                 kernels: tuple[int, ...], paddings_left: tuple[int, ...], *, bias: bool) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        bands: int,
+        n_filter: int,
+        strides: tuple[int, ...],
+        capacity: int,
+        kernels: tuple[int, ...],
+        paddings_left: tuple[int, ...],
+        *,
+        bias: bool,
+    ) -> None:
         super().__init__()
         widths = [inputs] + [capacity] * (len(strides) - 1) + [bands * n_filter]
         layers: list[nn.Module] = []
         for i, stride in enumerate(strides):
             layers += [activation()] * (i > 0)
-            layers += [Conv(widths[i], widths[i + 1], kernels[i], stride=stride, bias=bias,
-                            padding_left=paddings_left[i])]
+            layers += [
+                Conv(widths[i], widths[i + 1], kernels[i], stride=stride, bias=bias, padding_left=paddings_left[i])
+            ]
         self.net = nn.Sequential(*layers)
         self.bands, self.n_filter, self.frame = bands, n_filter, math.prod(strides)
 

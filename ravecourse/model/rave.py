@@ -26,8 +26,11 @@ def encoder_v1(config: ModelConfig) -> nn.Sequential:
     layers: list[nn.Module] = [conv(config.channels * config.n_bands, width, 7, **options)]
     for ratio in config.ratios:
         kernel = 2 * ratio + 1
-        layers += [nn.BatchNorm1d(width), activation(),
-                   conv(width, 2 * width, kernel, stride=ratio, padding_left=_left(config, kernel), **options)]
+        layers += [
+            nn.BatchNorm1d(width),
+            activation(),
+            conv(width, 2 * width, kernel, stride=ratio, padding_left=_left(config, kernel), **options),
+        ]
         width *= 2
     layers += [activation(), conv(width, 2 * config.latent_size, 5, groups=2, **options)]
     return nn.Sequential(*layers)
@@ -43,8 +46,10 @@ def encoder_v2(config: ModelConfig) -> nn.Sequential:
     layers: list[nn.Module] = [conv(config.channels * config.n_bands, width, 7, **options)]
     for ratio, dilations in zip(config.ratios, config.dilations, strict=True):
         layers += [dilated_unit(width, dilation, kernel=1, **options) for dilation in dilations]
-        layers += [activation(), conv(width, 2 * width, 2 * ratio, stride=ratio,
-                                      padding_left=_left(config, 2 * ratio), **options)]
+        layers += [
+            activation(),
+            conv(width, 2 * width, 2 * ratio, stride=ratio, padding_left=_left(config, 2 * ratio), **options),
+        ]
         width *= 2
     layers += [activation(), conv(width, 2 * config.latent_size, 3, **options)]
     return nn.Sequential(*layers)
@@ -68,8 +73,10 @@ class DecoderV1(nn.Module):
         bands = config.channels * config.n_bands
         layers: list[nn.Module] = [conv(config.latent_size, width, 7, **options)]
         for ratio in config.ratios:
-            layers += [activation(), upconv(width, width // 2, ratio, bias=config.bias,
-                                            lookahead=config.lookahead_upsampling)]
+            layers += [
+                activation(),
+                upconv(width, width // 2, ratio, bias=config.bias, lookahead=config.lookahead_upsampling),
+            ]
             width //= 2
             layers += [dilated_unit(width, dilation, kernel=3, **options) for dilation in (1, 3, 5)]
         self.trunk = nn.Sequential(*layers)
@@ -78,8 +85,20 @@ class DecoderV1(nn.Module):
         kernels = (3,) * len(config.noise_strides)
         left = (0 if config.causal and not config.lookahead_upsampling else 2 if config.causal else 1,)
         left *= len(config.noise_strides)
-        self.noise = NoiseSynth(width, bands, config.noise_bands, config.noise_strides, config.noise_capacity,
-                                kernels, left, bias=config.bias) if config.noise_bands else None
+        self.noise = (
+            NoiseSynth(
+                width,
+                bands,
+                config.noise_bands,
+                config.noise_strides,
+                config.noise_capacity,
+                kernels,
+                left,
+                bias=config.bias,
+            )
+            if config.noise_bands
+            else None
+        )
 
     def forward(self, z: Tensor, noise_level: Tensor | None, generator: torch.Generator | None) -> Tensor:
         """[B, D, F] -> bands [B, C * bands, F * ratios]; `noise_level` (0 to 1, None leaves the noise out)."""
@@ -103,15 +122,28 @@ class DecoderV2(nn.Module):
         bands = config.channels * config.n_bands
         layers: list[nn.Module] = [conv(config.latent_size, width, 3, **options)]
         for ratio, dilations in zip(reversed(config.ratios), reversed(config.dilations), strict=True):
-            layers += [activation(), upconv(width, width // 2, ratio, bias=config.bias,
-                                            lookahead=config.lookahead_upsampling)]
+            layers += [
+                activation(),
+                upconv(width, width // 2, ratio, bias=config.bias, lookahead=config.lookahead_upsampling),
+            ]
             width //= 2
             layers += [dilated_unit(width, dilation, kernel=1, **options) for dilation in dilations]
         self.trunk = nn.Sequential(*layers, activation())
         self.wave = conv(width, 2 * bands, 7, **options)  # waveform and amplitude of each band
-        self.noise = NoiseSynth(width, bands, config.noise_bands, config.noise_strides, config.noise_capacity,
-                                tuple(2 * s for s in config.noise_strides), config.noise_strides,
-                                bias=config.bias) if config.noise_bands else None
+        self.noise = (
+            NoiseSynth(
+                width,
+                bands,
+                config.noise_bands,
+                config.noise_strides,
+                config.noise_capacity,
+                tuple(2 * s for s in config.noise_strides),
+                config.noise_strides,
+                bias=config.bias,
+            )
+            if config.noise_bands
+            else None
+        )
 
     def forward(self, z: Tensor, noise_level: Tensor | None, generator: torch.Generator | None) -> Tensor:
         """[B, D, F] -> bands [B, C * bands, F * ratios]; `noise_level` (0 to 1, None leaves the noise out)."""
@@ -180,7 +212,8 @@ class RAVE(nn.Module):
         if audio.dim() != 3 or audio.shape[1] != self.channels or audio.shape[2] % self.hop_length:
             raise RaveCourseError(
                 f"The model takes audio of the shape [batch, {self.channels}, a multiple of {self.hop_length}]; "
-                f"this has {list(audio.shape)}. Mix the channels or cut the length.")
+                f"this has {list(audio.shape)}. Mix the channels or cut the length."
+            )
         bands = self.pqmf.analysis(audio.reshape(-1, 1, audio.shape[-1]))  # [B C, n_bands, T/n_bands]
         return bands.reshape(len(audio), -1, bands.shape[-1])
 

@@ -78,9 +78,7 @@ def union(*intervals: Interval) -> Interval:
 
 def analysis_reads(pqmf: PQMF, frames: Interval) -> Interval:
     """The samples that the band split reads for an interval of frames. Source: this course. Notebook: 03."""
-    used = (
-        pqmf.analysis_weight.ne(0).any(0).T.flatten().nonzero()
-    )  # places (frame, phase) of the taps, in samples
+    used = pqmf.analysis_weight.ne(0).any(0).T.flatten().nonzero()  # places (frame, phase) of the taps, in samples
     start = -pqmf.analysis_left * pqmf.n_bands
     return frames[0] * pqmf.n_bands + start + int(used[0]), frames[1] * pqmf.n_bands + start + int(used[-1])
 

@@ -31,8 +31,10 @@ def run(what: Sequence[str], seconds: float) -> None:
     unknown = [name for name in what if name not in PRESETS and not Path(name).suffix and not Path(name).exists()]
     if unknown:
         preset(unknown[0])  # raises, with the names that there are
-    print(f"One thread of {torch.get_num_threads()}, PyTorch {torch.__version__.split('+')[0]}, "
-          f"{torch.backends.cpu.get_cpu_capability()}. Real time above 1 keeps up.")
+    print(
+        f"One thread of {torch.get_num_threads()}, PyTorch {torch.__version__.split('+')[0]}, "
+        f"{torch.backends.cpu.get_cpu_capability()}. Real time above 1 keeps up."
+    )
     for name in what or PRESETS:
         if name in PRESETS:
             for causal in sorted({preset(name).causal, True}):
@@ -61,16 +63,20 @@ def of_file(model: Model, seconds: float) -> None:
         print("\n".join(line(measurement) for measurement in found), flush=True)
         last = found[-1]
         if last.safe():
-            print(f"{method}: the smallest safe buffer on this machine is {last.buffer} samples "
-                  f"({last.deadline_ms:.1f} ms): 99 of 100 blocks take less than {MARGIN:.0%} of it.")
+            print(
+                f"{method}: the smallest safe buffer on this machine is {last.buffer} samples "
+                f"({last.deadline_ms:.1f} ms): 99 of 100 blocks take less than {MARGIN:.0%} of it."
+            )
         else:
             print(f"{method}: no buffer up to {last.buffer} samples is safe on this machine.")
 
 
 def line(m: Measurement) -> str:
     """One line of the table. Source: this course. Notebook: 09."""
-    return (f"{m.method:12}{m.buffer:>8}{m.deadline_ms:>8.2f} ms{m.median_ms:>8.2f} ms{m.p99_ms:>8.2f} ms"
-            f"{m.real_time_factor:>10.1f} x")
+    return (
+        f"{m.method:12}{m.buffer:>8}{m.deadline_ms:>8.2f} ms{m.median_ms:>8.2f} ms{m.p99_ms:>8.2f} ms"
+        f"{m.real_time_factor:>10.1f} x"
+    )
 
 
 def untrained(name: str, causal: bool | None = None) -> Model:

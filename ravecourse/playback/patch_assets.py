@@ -27,8 +27,15 @@ from ravecourse.synth import INSTRUMENTS
 LATENTS = 8  # of the models with sliders and tables: the patches are drawn with eight of each
 FINE, FIDELITY = "-fine", 0.95  # models for sound in and sound out, which need no sliders: they follow pitch better
 QUICK = "low_latency"  # the preset that answers soonest, trained on the strings
-WRITTEN_BY = ("model/layers", "model/rave", "model/pqmf", "streaming/model", "streaming/layers", "export/exporter",
-              "playback/patch_assets")  # modules
+WRITTEN_BY = (
+    "model/layers",
+    "model/rave",
+    "model/pqmf",
+    "streaming/model",
+    "streaming/layers",
+    "export/exporter",
+    "playback/patch_assets",
+)  # modules
 
 
 def patches_folder() -> Path:
@@ -120,8 +127,9 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Notebook: 08."""
-    parser = argparse.ArgumentParser(prog="python -m ravecourse.playback.patch_assets",
-                                     description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m ravecourse.playback.patch_assets", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("folder", type=Path)
     try:
         for path in materials(parser.parse_args(arguments).folder):

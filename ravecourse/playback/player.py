@@ -36,9 +36,7 @@ class Player:
     Source: acids-ircam/nn_tilde, versions 1.3 to 1.6. Notebook: 08.
     """
 
-    def __init__(
-        self, model: Model, method: str = "forward", buffer: int = DEFAULT_BUFFER, batch: int = 1
-    ) -> None:
+    def __init__(self, model: Model, method: str = "forward", buffer: int = DEFAULT_BUFFER, batch: int = 1) -> None:
         self.model, self.method, self.batch = model, model.method(method), batch
         self.buffer = buffer_size(model, buffer)
         self.reset()
@@ -199,8 +197,7 @@ def _fit_channels(audio: Tensor, wanted: int, method: str, per_channel: bool, no
         return audio[None]
     if wanted > 2:
         raise RaveCourseError(
-            f"`{method}` takes {wanted} signals and the file has {have}. Give it what "
-            "`encode` of the same model wrote."
+            f"`{method}` takes {wanted} signals and the file has {have}. Give it what `encode` of the same model wrote."
         )
     if have > wanted:
         notices.append(f"The recording has {have} channels and the model takes {wanted}: they were mixed.")

@@ -104,10 +104,21 @@ class Patch:
         wait = outer.add(f"obj delay {1000 * samples / self.rate + 50:g}")
         end = outer.add("obj t b b")
         leave = outer.add("msg \\; pd quit")
-        outer.connect((names, 0, order, 0), (order, 2, split, 0), (split, 0, read, 0), (read, 0, reader, 0),
-                      (split, 1, target, 1), (order, 0, begin, 0), (begin, 1, start, 0), (begin, 0, wait, 0),
-                      (wait, 0, end, 0), (end, 1, target, 0), (target, 0, write, 0), (write, 0, writer, 0),
-                      (end, 0, leave, 0))
+        outer.connect(
+            (names, 0, order, 0),
+            (order, 2, split, 0),
+            (split, 0, read, 0),
+            (read, 0, reader, 0),
+            (split, 1, target, 1),
+            (order, 0, begin, 0),
+            (begin, 1, start, 0),
+            (begin, 0, wait, 0),
+            (wait, 0, end, 0),
+            (end, 1, target, 0),
+            (target, 0, write, 0),
+            (write, 0, writer, 0),
+            (end, 0, leave, 0),
+        )
         _send(outer, outer.add("obj r go"), [message for message in self.messages if message[1].startswith(";")])
         for i in range(self.played):
             outer.add(f"obj table src{i} 1")
@@ -188,9 +199,18 @@ class Ran:
         return [line for line in lines if line.startswith("error") or "couldn't create" in line]
 
 
-def run_patch(text: str, folder: Path, externals: Path, *, first_message: str = "", batch: bool = True,
-              rate: int = RATE, seconds: float = 60, before: Sequence[str] = (),
-              environment: dict[str, str] | None = None) -> Ran:
+def run_patch(
+    text: str,
+    folder: Path,
+    externals: Path,
+    *,
+    first_message: str = "",
+    batch: bool = True,
+    rate: int = RATE,
+    seconds: float = 60,
+    before: Sequence[str] = (),
+    environment: dict[str, str] | None = None,
+) -> Ran:
     """Open a patch in Pd and wait until it quits; `audio` is None.
 
     Args:
@@ -205,20 +225,37 @@ def run_patch(text: str, folder: Path, externals: Path, *, first_message: str = 
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "patch.pd").write_text(text)
-    command = [*before, program(), "-nrt", "-nogui", "-noaudio", "-noprefs", "-stderr", "-r", str(rate),
-               "-path", str(externals), "-path", str(folder)]
+    command = [
+        *before,
+        program(),
+        "-nrt",
+        "-nogui",
+        "-noaudio",
+        "-noprefs",
+        "-stderr",
+        "-r",
+        str(rate),
+        "-path",
+        str(externals),
+        "-path",
+        str(folder),
+    ]
     command += ["-batch"] * batch + (["-send", first_message] if first_message else []) + [str(folder / "patch.pd")]
     try:
-        ran = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL,
-                             env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})})
+        ran = subprocess.run(
+            command,
+            capture_output=True,
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
+        )
         said, status = ran.stderr + ran.stdout, ran.returncode
     except subprocess.TimeoutExpired as late:
         said, status = (late.stderr or b"") + f"\nerror: Pd did not end within {seconds:g} s\n".encode(), 124
     return Ran(None, said.decode(errors="replace"), status)
 
 
-def play(patch: Patch, audio: Tensor, folder: Path, externals: Path, *, seconds: float = 60,
-         batch: bool = True) -> Ran:
+def play(patch: Patch, audio: Tensor, folder: Path, externals: Path, *, seconds: float = 60, batch: bool = True) -> Ran:
     """Play `audio` [ins, T] through a patch in Pd: T samples of each outlet come out, as late as nn~ is.
 
     Args as for `run_patch`; models are looked for in `folder` too.
@@ -228,13 +265,21 @@ def play(patch: Patch, audio: Tensor, folder: Path, externals: Path, *, seconds:
     target = folder / "recorded.wav"
     target.unlink(missing_ok=True)
     sound.write(folder / "played.wav", audio[: patch.played], patch.rate, "FLOAT")
-    ran = run_patch(patch.text(audio.shape[-1]), folder, externals, first_message="render played.wav recorded.wav",
-                    batch=batch, rate=patch.rate, seconds=seconds)
+    ran = run_patch(
+        patch.text(audio.shape[-1]),
+        folder,
+        externals,
+        first_message="render played.wav recorded.wav",
+        batch=batch,
+        rate=patch.rate,
+        seconds=seconds,
+    )
     return Ran(sound.read(target)[0] if target.is_file() else None, ran.console, ran.status)
 
 
-def expected(model: Model, audio: Tensor, method: str, buffer: int, late: int,
-             settings: dict[str, float] | None = None) -> Tensor:
+def expected(
+    model: Model, audio: Tensor, method: str, buffer: int, late: int, settings: dict[str, float] | None = None
+) -> Tensor:
     """What `play` must give: `audio` [ins, T] through the model in Python, in blocks of `buffer`, `late` samples later.
 
     Random numbers inside the model are drawn from seed 0, as nn~ draws them in batch mode. `settings` are attributes of
@@ -268,8 +313,13 @@ def prove(model: Path, externals: Path, folder: Path) -> list[str]:
     shutil.copyfile(model, folder / "model.ts")
     for method in loaded.methods.values():
         for buffer in (0, 4096):
-            patch = Patch(f"model.ts {method.name} {buffer}", method.in_channels, method.out_channels,
-                          messages=[(20.0, "bang")], rate=rate)
+            patch = Patch(
+                f"model.ts {method.name} {buffer}",
+                method.in_channels,
+                method.out_channels,
+                messages=[(20.0, "bang")],
+                rate=rate,
+            )
             audio = 0.2 * torch.randn(method.in_channels, rate // 2, generator=generator)
             audio[patch.played :] = 0
             ran, settings = play(patch, audio, folder, externals), {}
@@ -288,10 +338,14 @@ def prove(model: Path, externals: Path, folder: Path) -> list[str]:
             wanted = expected(loaded, audio, method.name, buffer, late, settings)[: patch.recorded]
             difference = float((ran.audio - wanted).abs().max())
             if not difference <= 1e-6:
-                raise RaveCourseError(f"Pd does not play what Python computes with `{method.name}` of {model}, buffer "
-                                      f"{buffer}: samples differ by up to {difference:.2g}.")
-            told.append(f"{method.name}, buffer {buffer}: {ran.audio.numel()} samples, largest difference "
-                        f"{difference:.1g}, {late} samples late")
+                raise RaveCourseError(
+                    f"Pd does not play what Python computes with `{method.name}` of {model}, buffer "
+                    f"{buffer}: samples differ by up to {difference:.2g}."
+                )
+            told.append(
+                f"{method.name}, buffer {buffer}: {ran.audio.numel()} samples, largest difference "
+                f"{difference:.1g}, {late} samples late"
+            )
     return told
 
 

@@ -67,13 +67,15 @@ class _Watched(Patch):
     def text(self, samples: int) -> str:
         """As `Patch.text`, for a sound of `samples` samples."""
         begins = super().text(samples).replace(" r render;", " r render-now;")
-        return begins + f"""#N canvas 0 0 500 500 ready 0;
+        return (
+            begins
+            + f"""#N canvas 0 0 500 500 ready 0;
 #X obj 10 10 r render;
 #X obj 10 40 t b b a;
 #X obj 200 40 r nn-info;
 #X obj 200 70 route latency;
 #X obj 200 100 t b b;
-#X obj 10 70 delay {PATIENCE if self.ask == 'nn' else UNASKED};
+#X obj 10 70 delay {PATIENCE if self.ask == "nn" else UNASKED};
 #X obj 10 160 list append;
 #X obj 100 100 metro 100;
 #X obj 100 130 s {self.ask};
@@ -127,6 +129,7 @@ class _Watched(Patch):
 #X connect 8 0 9 0;
 #X restore 500 500 pd watch;
 """
+        )
 
 
 @contextlib.contextmanager
@@ -144,8 +147,17 @@ def busy(programs: int) -> Iterator[None]:
             program.wait()
 
 
-def live(arguments: str, audio: Tensor, folder: Path, externals: Path, *, buffer: int, outs: int = 1,
-         programs: int = 0, ask: bool = True) -> Live:
+def live(
+    arguments: str,
+    audio: Tensor,
+    folder: Path,
+    externals: Path,
+    *,
+    buffer: int,
+    outs: int = 1,
+    programs: int = 0,
+    ask: bool = True,
+) -> Live:
     """Play `audio` [ins, T] through nn~ in a Pd that runs in real time (it makes no sound), and watch it.
 
     Args:
@@ -175,8 +187,15 @@ def live(arguments: str, audio: Tensor, folder: Path, externals: Path, *, buffer
     late = [int(float(words[0])) for words in ran.info("late")]
     used = int(float(ran.info("buffer")[-1][0])) if ran.info("buffer") else max(buffer, 1)
     behind = [float(line.split()[1]) for line in ran.console.splitlines() if line.startswith("BEHIND: ")]
-    return Live(used, counts[-1] if counts else None, max(late) if late else None,
-                _singles(counts, loads) * used / RATE, torch.tensor(behind), spent, seconds)
+    return Live(
+        used,
+        counts[-1] if counts else None,
+        max(late) if late else None,
+        _singles(counts, loads) * used / RATE,
+        torch.tensor(behind),
+        spent,
+        seconds,
+    )
 
 
 def _singles(counts: list[int], loads: list[float]) -> Tensor:

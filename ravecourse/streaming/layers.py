@@ -28,8 +28,17 @@ class StreamConv(nn.Module):
     Source: cached padding, arXiv 2204.07064, with exact alignment by this course. Notebook: 07.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, *, stride: int = 1, dilation: int = 1, left: int,
-                 right: int, late: int) -> None:
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        left: int,
+        right: int,
+        late: int,
+    ) -> None:
         super().__init__()
         outputs, self.inputs, self.taps = weight.shape
         self.stride, self.dilation, self.late = stride, dilation, late
@@ -60,9 +69,11 @@ class StreamConv(nn.Module):
         count = frames // self.stride
         if self.taps > 1 or self.stride > 1:
             x = x.contiguous()
-            x = x.as_strided([batch, count, self.taps, self.inputs],
-                             [x.size(1) * self.inputs, self.stride * self.inputs, self.dilation * self.inputs, 1],
-                             x.storage_offset())
+            x = x.as_strided(
+                [batch, count, self.taps, self.inputs],
+                [x.size(1) * self.inputs, self.stride * self.inputs, self.dilation * self.inputs, 1],
+                x.storage_offset(),
+            )
         x = x.reshape(batch * count, self.taps * self.inputs)
         if self.half:
             x = x.to(torch.bfloat16)
@@ -155,8 +166,9 @@ class StreamSynthesis(nn.Module):
     def __init__(self, pqmf: PQMF, channels: int, late: int) -> None:
         super().__init__()
         self.channels, self.n_bands = channels, pqmf.n_bands
-        self.conv = StreamConv(pqmf.synthesis_weight, None, left=pqmf.synthesis_left, right=pqmf.synthesis_right,
-                               late=late)
+        self.conv = StreamConv(
+            pqmf.synthesis_weight, None, left=pqmf.synthesis_left, right=pqmf.synthesis_right, late=late
+        )
         self.late_out = self.conv.late_out * pqmf.n_bands
         self.register_buffer("signs", _signs(pqmf.n_bands, late))
 

@@ -103,9 +103,15 @@ def _convert(module: nn.Module, late: int) -> tuple[nn.Module, int]:
             layers.append(layer)
         return nn.Sequential(*layers), late
     if isinstance(module, Conv):
-        layer = StreamConv(_dense(module), None if module.bias is None else module.bias.detach(),
-                           stride=module.stride[0], dilation=module.dilation[0], left=module.left,
-                           right=module.right, late=late)
+        layer = StreamConv(
+            _dense(module),
+            None if module.bias is None else module.bias.detach(),
+            stride=module.stride[0],
+            dilation=module.dilation[0],
+            left=module.left,
+            right=module.right,
+            late=late,
+        )
         return layer, layer.late_out
     if isinstance(module, UpConv):
         layer = StreamUpConv(module, late)
@@ -115,8 +121,10 @@ def _convert(module: nn.Module, late: int) -> tuple[nn.Module, int]:
         return StreamResidual(branch, branch_late - late, module.branch[1].in_channels), branch_late
     if isinstance(module, nn.LeakyReLU):
         return nn.LeakyReLU(module.negative_slope), late
-    raise RaveCourseError(f"A layer of the type {type(module).__name__} has no streaming form; "
-                          "build the model from the blocks of ravecourse.blocks.")
+    raise RaveCourseError(
+        f"A layer of the type {type(module).__name__} has no streaming form; "
+        "build the model from the blocks of ravecourse.blocks."
+    )
 
 
 def _dense(conv: Conv) -> Tensor:

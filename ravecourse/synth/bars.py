@@ -35,11 +35,11 @@ def beam_roots(count: int) -> np.ndarray:
 
     Source: Fletcher & Rossing, section 2.15. Notebook: 01.
     """
+
     def equation(x: float) -> float:
         return np.cos(x) - 1 / np.cosh(x)
 
-    return np.array([brentq(equation, (k + 0.5) * np.pi - 0.4, (k + 0.5) * np.pi + 0.4)
-                     for k in range(1, count + 1)])
+    return np.array([brentq(equation, (k + 0.5) * np.pi - 0.4, (k + 0.5) * np.pi + 0.4) for k in range(1, count + 1)])
 
 
 def beam_ratios(count: int) -> tuple[float, ...]:
@@ -68,7 +68,7 @@ def plate_ratios(count: int, aspect: float = 1.31) -> tuple[float, ...]:
     Source: Fletcher & Rossing, section 3.12. Notebook: 01.
     """
     m, n = np.meshgrid(np.arange(1, 9), np.arange(1, 9))
-    values = np.sort((m ** 2 + (aspect * n) ** 2).ravel())[:count]
+    values = np.sort((m**2 + (aspect * n) ** 2).ravel())[:count]
     return tuple(values / values[0])
 
 
@@ -78,16 +78,34 @@ BARS: dict[str, Bar] = {
     "woodblock": Bar((1, 2.57, 4.18, 5.9, 7.7, 9.8, 12.1), 34.0, 6.0e-6, False, 0.0, 0.0, 1.0, 64, 96),
     "vibraphone": Bar((1, 4.0, 10.1, 18.3, 27.6), 0.9, 1.5e-7, True, 0.6, 0.0002, 0.22, 53, 89),
     "glockenspiel": Bar(beam_ratios(7), 1.1, 6.0e-8, True, 0.0, 0.0004, 0.3, 72, 103),
-    "bell": Bar((0.5, 1, 1.19, 1.5, 2, 2.51, 2.67, 3.01, 3.33, 4.17, 5.43, 6.79, 8.21), 0.7, 2.5e-7, False, 0.0,
-                0.0009, 0.25, 50, 84),
+    "bell": Bar(
+        (0.5, 1, 1.19, 1.5, 2, 2.51, 2.67, 3.01, 3.33, 4.17, 5.43, 6.79, 8.21),
+        0.7,
+        2.5e-7,
+        False,
+        0.0,
+        0.0009,
+        0.25,
+        50,
+        84,
+    ),
     "plate": Bar(plate_ratios(22), 2.2, 4.0e-7, False, 0.0, 0.0012, 0.35, 43, 76),
 }
 """The kinds of bars. The first three are wood, the others metal. Notebook: 01."""
 
 
-def strike(kind: str, frequency: float, seconds: float, *, rng: np.random.Generator, sample_rate: int = 48000,
-           velocity: float = 0.7, hardness: float = 0.5, position: float = 0.42,
-           tremolo_hz: float = 0.0) -> np.ndarray:
+def strike(
+    kind: str,
+    frequency: float,
+    seconds: float,
+    *,
+    rng: np.random.Generator,
+    sample_rate: int = 48000,
+    velocity: float = 0.7,
+    hardness: float = 0.5,
+    position: float = 0.42,
+    tremolo_hz: float = 0.0,
+) -> np.ndarray:
     """One struck note: float64 [seconds * sample_rate], peak `velocity`^1.3, not faded at its end.
 
     Args:
@@ -112,9 +130,9 @@ def strike(kind: str, frequency: float, seconds: float, *, rng: np.random.Genera
     keep = hertz < min(20000.0, 0.47 * sample_rate)
     hertz, weight = hertz[keep], weight[keep]
 
-    contact = 1e-3 * 3.0 * (0.05 ** hardness) * (1.3 - 0.5 * velocity)  # seconds
+    contact = 1e-3 * 3.0 * (0.05**hardness) * (1.3 - 0.5 * velocity)  # seconds
     weight = weight * _contact_spectrum(hertz, contact) * (1 + 0.06 * rng.standard_normal(len(hertz)))
-    rate = bar.loss + bar.loss_by_square * hertz ** 2  # 1/s
+    rate = bar.loss + bar.loss_by_square * hertz**2  # 1/s
     poles = (-rate + 2j * np.pi * hertz) / sample_rate
     gains = -1j * weight  # every mode starts as a sine, from rest
     if bar.split:
@@ -127,9 +145,9 @@ def strike(kind: str, frequency: float, seconds: float, *, rng: np.random.Genera
     n = np.arange(min(length, int(0.05 * sample_rate)))
     rise = max(1, int(0.5 * contact * sample_rate))
     note[:rise] *= np.sin(0.5 * np.pi * np.arange(rise)[:length] / rise) ** 2
-    note *= velocity ** 1.3 / max(np.abs(note).max(), 1e-12)
-    note[:len(n)] += bar.knock * velocity ** 1.3 * _thud(n, contact, hardness, velocity, sample_rate, rng)
-    return note * (velocity ** 1.3 / max(np.abs(note).max(), 1e-12))
+    note *= velocity**1.3 / max(np.abs(note).max(), 1e-12)
+    note[: len(n)] += bar.knock * velocity**1.3 * _thud(n, contact, hardness, velocity, sample_rate, rng)
+    return note * (velocity**1.3 / max(np.abs(note).max(), 1e-12))
 
 
 def decaying_modes(poles: np.ndarray, gains: np.ndarray, length: int) -> np.ndarray:
@@ -154,19 +172,21 @@ def _tube(gain: float, hertz: float, rate: float, length: int, sample_rate: int,
     """Air column tuned to the bar: swells within some periods while it takes the energy, then follows the bar."""
     build = rate + hertz / 6
     pole = 2j * np.pi * hertz / sample_rate
-    air = decaying_modes(np.array([pole - rate / sample_rate, pole - build / sample_rate]),
-                         np.array([-1j * gain, 1j * gain]), length)
+    air = decaying_modes(
+        np.array([pole - rate / sample_rate, pole - build / sample_rate]), np.array([-1j * gain, 1j * gain]), length
+    )
     if tremolo_hz:
         air *= 1 - 0.55 * (0.5 - 0.5 * np.cos(2 * np.pi * tremolo_hz * np.arange(length) / sample_rate))
     return air
 
 
-def _thud(n: np.ndarray, contact: float, hardness: float, velocity: float, sample_rate: int,
-          rng: np.random.Generator) -> np.ndarray:
+def _thud(
+    n: np.ndarray, contact: float, hardness: float, velocity: float, sample_rate: int, rng: np.random.Generator
+) -> np.ndarray:
     """Contact noise: a few milliseconds, as bright as the mallet is hard."""
     burst = rng.standard_normal(len(n)) * np.exp(-n / ((0.0012 + 0.6 * contact) * sample_rate))
     width = max(2, int(0.35 * contact * sample_rate))
     shape = np.hanning(width + 2)[1:-1]
-    burst = np.convolve(burst, shape / shape.sum())[:len(n)]
+    burst = np.convolve(burst, shape / shape.sum())[: len(n)]
     burst *= np.minimum(1, n / (0.0002 * sample_rate + 1)) * 0.5 * (1 + np.cos(np.pi * n / max(len(n), 1)))
     return (0.18 + 0.3 * hardness * velocity) * burst / max(np.abs(burst).max(), 1e-12)

@@ -5,12 +5,27 @@ from typing import NamedTuple
 import numpy as np
 
 SCALES: tuple[tuple[int, ...], ...] = (
-    (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10), (0, 2, 4, 5, 7, 9, 10),
-    (0, 2, 3, 5, 7, 8, 11), (0, 1, 3, 5, 7, 8, 10), (0, 2, 4, 7, 9), (0, 3, 5, 7, 10),
+    (0, 2, 4, 5, 7, 9, 11),
+    (0, 2, 3, 5, 7, 8, 10),
+    (0, 2, 3, 5, 7, 9, 10),
+    (0, 2, 4, 5, 7, 9, 10),
+    (0, 2, 3, 5, 7, 8, 11),
+    (0, 1, 3, 5, 7, 8, 10),
+    (0, 2, 4, 7, 9),
+    (0, 3, 5, 7, 10),
 )
 RHYTHMS: tuple[tuple[float, ...], ...] = (
-    (1, 1, 2), (1, 0.5, 0.5, 2), (0.5, 0.5, 0.5, 0.5, 1), (1.5, 0.5, 1, 1), (0.75, 0.25, 1), (1 / 3, 1 / 3, 1 / 3, 1),
-    (0.25, 0.25, 0.5, 1), (2, 1, 1), (0.5, 1, 0.5, 1), (3, 1), (0.5, 0.25, 0.25, 0.5, 0.5, 1),
+    (1, 1, 2),
+    (1, 0.5, 0.5, 2),
+    (0.5, 0.5, 0.5, 0.5, 1),
+    (1.5, 0.5, 1, 1),
+    (0.75, 0.25, 1),
+    (1 / 3, 1 / 3, 1 / 3, 1),
+    (0.25, 0.25, 0.5, 1),
+    (2, 1, 1),
+    (0.5, 1, 0.5, 1),
+    (3, 1),
+    (0.5, 0.25, 0.25, 0.5, 0.5, 1),
 )
 
 
@@ -47,8 +62,9 @@ def draw_key(rng: np.random.Generator, low: int) -> Key:
     return Key(low + int(rng.integers(12)), SCALES[rng.integers(len(SCALES))])
 
 
-def melody(rng: np.random.Generator, key: Key, low: int, high: int, seconds: float, beat: float,
-           rest_chance: float = 0.25) -> list[Note]:
+def melody(
+    rng: np.random.Generator, key: Key, low: int, high: int, seconds: float, beat: float, rest_chance: float = 0.25
+) -> list[Note]:
     """A line of about `seconds` within MIDI `low` ... `high`, in motifs that come back moved, mirrored or as they were.
 
     Args:
@@ -91,8 +107,11 @@ def melody(rng: np.random.Generator, key: Key, low: int, high: int, seconds: flo
 
 def _motif(rng: np.random.Generator) -> tuple[list[int], tuple[float, ...]]:
     rhythm = RHYTHMS[rng.integers(len(RHYTHMS))]
-    steps = rng.choice([-4, -3, -2, -1, 0, 1, 2, 3, 4, 7], size=len(rhythm),
-                       p=[0.04, 0.06, 0.13, 0.23, 0.06, 0.23, 0.13, 0.06, 0.04, 0.02])
+    steps = rng.choice(
+        [-4, -3, -2, -1, 0, 1, 2, 3, 4, 7],
+        size=len(rhythm),
+        p=[0.04, 0.06, 0.13, 0.23, 0.06, 0.23, 0.13, 0.06, 0.04, 0.02],
+    )
     return [int(s) for s in steps], rhythm
 
 

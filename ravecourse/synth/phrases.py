@@ -55,8 +55,10 @@ def strings_phrase(seconds: float, score: np.random.Generator, seed: list[int], 
     notes = melody(score, key, kind.low, kind.high, seconds, beat)
     if style == "bass line" and kind.high - kind.low > 30:
         notes = melody(score, key, kind.low + 19, kind.high, seconds, beat)
-        notes += [n._replace(velocity=0.8 * n.velocity) for n in melody(score, key, kind.low, kind.low + 14, seconds,
-                                                                    2 * beat, 0.0)]
+        notes += [
+            n._replace(velocity=0.8 * n.velocity)
+            for n in melody(score, key, kind.low, kind.low + 14, seconds, 2 * beat, 0.0)
+        ]
     elif style in ("arpeggio", "strum"):
         notes = _chords(score, key, kind.low, kind.high, seconds, beat, style == "strum")
     out = np.zeros(int((seconds + TAIL_SECONDS) * sample_rate))
@@ -66,16 +68,27 @@ def strings_phrase(seconds: float, score: np.random.Generator, seed: list[int], 
         ring = note.duration * (0.7 if muted else 1.0 + 0.4 * (style == "arpeggio"))
         ring = min(ring, max(0.1, seconds + 0.3 - note.start))
         release = 0.09 if muted else 0.22
-        sound = pluck(frequency, ring + 1.3 * release, rng=np.random.default_rng([*seed, number]),
-                      sample_rate=sample_rate, velocity=note.velocity, position=place, hardness=kind.hardness,
-                      decay_seconds=kind.decay * longer, high_decay_seconds=kind.high_decay * longer ** 0.5,
-                      stiffness=kind.stiffness * (frequency / 200) ** 0.5, noise=0.3, courses=kind.courses)
+        sound = pluck(
+            frequency,
+            ring + 1.3 * release,
+            rng=np.random.default_rng([*seed, number]),
+            sample_rate=sample_rate,
+            velocity=note.velocity,
+            position=place,
+            hardness=kind.hardness,
+            decay_seconds=kind.decay * longer,
+            high_decay_seconds=kind.high_decay * longer**0.5,
+            stiffness=kind.stiffness * (frequency / 200) ** 0.5,
+            noise=0.3,
+            courses=kind.courses,
+        )
         _add(out, sound, note.start, ring, release, sample_rate)
     return through(out, kind.body, sample_rate, wet=float(score.uniform(0.04, 0.14)))
 
 
-def bars_phrase(seconds: float, score: np.random.Generator, seed: list[int], sample_rate: int,
-                kind: str | None = None) -> np.ndarray:
+def bars_phrase(
+    seconds: float, score: np.random.Generator, seed: list[int], sample_rate: int, kind: str | None = None
+) -> np.ndarray:
     """A phrase on bars, bells or plates of wood or metal: float64 [(seconds + tail) * sample_rate].
 
     Args: as `strings_phrase`; kind: a key of `BARS`, drawn where None.
@@ -99,9 +112,17 @@ def bars_phrase(seconds: float, score: np.random.Generator, seed: list[int], sam
         ring = 2.0 if wood else note.duration * 1.3 + 0.3
         release = 0.35 if kind in ("bell", "plate") else 0.2
         ring = min(ring, 6.9 / bar.loss + 0.1, max(0.1, seconds + 0.3 - note.start))
-        sound = strike(kind, hertz(note.pitch), ring + 1.3 * release, rng=np.random.default_rng([*seed, number]),
-                       sample_rate=sample_rate, velocity=note.velocity, hardness=hardness,
-                       position=float(score.uniform(0.35, 0.5)), tremolo_hz=tremolo)
+        sound = strike(
+            kind,
+            hertz(note.pitch),
+            ring + 1.3 * release,
+            rng=np.random.default_rng([*seed, number]),
+            sample_rate=sample_rate,
+            velocity=note.velocity,
+            hardness=hardness,
+            position=float(score.uniform(0.35, 0.5)),
+            tremolo_hz=tremolo,
+        )
         _add(out, sound, note.start, ring, release, sample_rate)
     return through(out, "none", sample_rate, wet=float(score.uniform(0.05, 0.16)))
 
@@ -123,24 +144,34 @@ def voice_phrase(seconds: float, score: np.random.Generator, seed: list[int], sa
     frequency = _sung_pitch(notes, t, score, np.random.default_rng([*seed, 0]), sample_rate)
     effort, breath = _sung_effort(notes, t, seconds, sample_rate)
     tract = _sung_vowels(notes, voice, score, int(np.ceil(length / (sample_rate // FRAMES_PER_SECOND))) + 2)
-    sound = sing(frequency, effort, tract, rng=np.random.default_rng([*seed, 1]), sample_rate=sample_rate,
-                 breathiness=float(score.uniform(0.25, 0.9)), breath=breath)
+    sound = sing(
+        frequency,
+        effort,
+        tract,
+        rng=np.random.default_rng([*seed, 1]),
+        sample_rate=sample_rate,
+        breathiness=float(score.uniform(0.25, 0.9)),
+        breath=breath,
+    )
     return through(sound, "none", sample_rate, wet=float(score.uniform(0.05, 0.18)), air=3.0)
 
 
 PHRASES: dict[str, Callable[[float, np.random.Generator, list[int], int], np.ndarray]] = {
-    "strings": strings_phrase, "bars": bars_phrase, "voice": voice_phrase,
+    "strings": strings_phrase,
+    "bars": bars_phrase,
+    "voice": voice_phrase,
 }
 
 
-def _chords(rng: np.random.Generator, key: Key, low: int, high: int, seconds: float, beat: float,
-            strummed: bool) -> list[Note]:
+def _chords(
+    rng: np.random.Generator, key: Key, low: int, high: int, seconds: float, beat: float, strummed: bool
+) -> list[Note]:
     """A progression of triads, struck together in a fast sweep or one note after the other."""
     notes: list[Note] = []
     time, root, size = 0.0, int(rng.choice([0, 0, 2, 4])), len(key.scale)
     octave = 12 * int(rng.integers(max(1, (high - low - 24) // 12 + 1)))
     while not notes or time < seconds - beat:
-        degrees = [root, root + 2, root + 4, root + size, root + size + 2][:int(rng.integers(3, 6))]
+        degrees = [root, root + 2, root + 4, root + size, root + size + 2][: int(rng.integers(3, 6))]
         pitches = [p for p in (key.pitch(d) + octave for d in degrees) if low <= p <= high] or [key.pitch(0)]
         loud, lasts = float(rng.uniform(0.35, 0.95)), beat * float(rng.choice([1, 2, 2, 4]))
         order = pitches[::-1] if rng.random() < 0.3 else pitches
@@ -172,11 +203,11 @@ def _add(out: np.ndarray, sound: np.ndarray, start: float, ring: float, release:
         after = np.arange(len(sound) - held)
         sound[held:] *= np.exp(-6.9 * after / (release * sample_rate)) * np.linspace(1, 0, len(after))
     place = int(start * sample_rate)
-    part = sound[:max(0, len(out) - place)]
+    part = sound[: max(0, len(out) - place)]
     fade = min(len(part), int(0.02 * sample_rate))
     if len(part) < len(sound) and fade:
         part[-fade:] *= np.linspace(1, 0, fade)
-    out[place:place + len(part)] += part
+    out[place : place + len(part)] += part
 
 
 def _smooth(curve: np.ndarray, seconds: float, sample_rate: int) -> np.ndarray:
@@ -187,8 +218,9 @@ def _smooth(curve: np.ndarray, seconds: float, sample_rate: int) -> np.ndarray:
     return oaconvolve(padded, window / window.sum(), mode="valid")
 
 
-def _sung_pitch(notes: list[Note], t: np.ndarray, score: np.random.Generator, noise: np.random.Generator,
-                sample_rate: int) -> np.ndarray:
+def _sung_pitch(
+    notes: list[Note], t: np.ndarray, score: np.random.Generator, noise: np.random.Generator, sample_rate: int
+) -> np.ndarray:
     """Glides between notes, a scoop into some, vibrato that sets in late, and slow drift; in Hz."""
     starts = np.array([n.start for n in notes])
     which = np.clip(np.searchsorted(starts, t, "right") - 1, 0, len(notes) - 1)
@@ -206,8 +238,7 @@ def _sung_pitch(notes: list[Note], t: np.ndarray, score: np.random.Generator, no
     return 440 * 2 ** ((pitch - 69) / 12)
 
 
-def _sung_effort(notes: list[Note], t: np.ndarray, seconds: float,
-                 sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+def _sung_effort(notes: list[Note], t: np.ndarray, seconds: float, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     """Loudness of the voice, with a swell in each note and silence in the rests, and the breaths before phrases."""
     effort, breath = np.zeros(len(t)), np.zeros(len(t))
     silent_since = -1.0
@@ -217,7 +248,7 @@ def _sung_effort(notes: list[Note], t: np.ndarray, seconds: float,
             end = min(end, notes[index + 1].start)
         begin, stop = int(note.start * sample_rate), int(end * sample_rate)
         inside = np.linspace(0, np.pi, max(1, stop - begin))
-        effort[begin:stop] = note.velocity * (0.85 + 0.3 * np.sin(inside[:stop - begin]))
+        effort[begin:stop] = note.velocity * (0.85 + 0.3 * np.sin(inside[: stop - begin]))
         if note.start - silent_since > 0.2:
             air = slice(max(0, begin - int(0.42 * sample_rate)), max(0, begin - int(0.08 * sample_rate)))
             breath[air] = 0.035 * np.sin(np.linspace(0, np.pi, len(breath[air]))) ** 2

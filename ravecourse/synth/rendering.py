@@ -41,8 +41,14 @@ def render(instrument: str, seconds: float, seed: int = 0, sample_rate: int = 48
     return _take(instrument, seconds, [seed], sample_rate)
 
 
-def render_folder(folder: Path | str, instruments: Sequence[str] = INSTRUMENTS, minutes: float = 6.0, seed: int = 0,
-                  progress: bool = True, sample_rate: int = 48000) -> list[Path]:
+def render_folder(
+    folder: Path | str,
+    instruments: Sequence[str] = INSTRUMENTS,
+    minutes: float = 6.0,
+    seed: int = 0,
+    progress: bool = True,
+    sample_rate: int = 48000,
+) -> list[Path]:
     """Render `minutes` of each instrument into files of 30 s: FOLDER/strings/strings_000.wav and so on, PCM 24 bit.
 
     A file that an earlier call with the same arguments wrote is kept, so that a second run takes no time and an
@@ -70,8 +76,15 @@ def render_folder(folder: Path | str, instruments: Sequence[str] = INSTRUMENTS, 
         place = Path(folder) / instrument
         count = max(1, math.ceil(minutes * 60 / FILE_SECONDS - 1e-9))
         names = [f"{instrument}_{index:03d}.wav" for index in range(count)]
-        made = {"synth": VERSION, "instrument": instrument, "minutes": minutes, "seed": seed,
-                "sample_rate": sample_rate, "files": names, "licence": "CC0-1.0"}
+        made = {
+            "synth": VERSION,
+            "instrument": instrument,
+            "minutes": minutes,
+            "seed": seed,
+            "sample_rate": sample_rate,
+            "files": names,
+            "licence": "CC0-1.0",
+        }
         _forget_others(place, made)
         for index, name in enumerate(names):
             seconds = min(FILE_SECONDS, minutes * 60 - index * FILE_SECONDS)
@@ -92,22 +105,35 @@ def write_clips(folder: Path | str, seconds: float = 7.0) -> list[Path]:
     Raises: RaveCourseError: the folder cannot be written.
     Source: this course. Notebook: 01.
     """
+
     def wood_then_metal(length: float, score: np.random.Generator, noise: list[int], sample_rate: int) -> np.ndarray:
         kind = ("marimba", "vibraphone")[noise[-1] % 2]
         return bars_phrase(length, score, noise, sample_rate, kind)
 
     paths = []
     for instrument, seed, phrases in (("strings", 5, 2), ("bars", 1, 2), ("voice", 1, 1)):
-        audio = _take(instrument, seconds, [seed], 48000, longest=seconds / phrases,
-                      phrase=wood_then_metal if instrument == "bars" else None)
+        audio = _take(
+            instrument,
+            seconds,
+            [seed],
+            48000,
+            longest=seconds / phrases,
+            phrase=wood_then_metal if instrument == "bars" else None,
+        )
         paths.append(Path(folder) / f"{instrument}.flac")
         with replacing(paths[-1]) as temporary:
             soundfile.write(temporary, audio[0].numpy(), 48000, subtype="PCM_16")
     return paths
 
 
-def _take(instrument: str, seconds: float, seed: list[int], sample_rate: int, longest: float = 10.0,
-          phrase: Callable[..., np.ndarray] | None = None) -> torch.Tensor:
+def _take(
+    instrument: str,
+    seconds: float,
+    seed: list[int],
+    sample_rate: int,
+    longest: float = 10.0,
+    phrase: Callable[..., np.ndarray] | None = None,
+) -> torch.Tensor:
     """Phrases one after the other until `seconds` are full. What is played depends on the seed, not on the rate."""
     phrase = phrase or PHRASES[instrument]
     out = np.zeros(int(round(seconds * sample_rate)))
@@ -115,13 +141,12 @@ def _take(instrument: str, seconds: float, seed: list[int], sample_rate: int, lo
     while seconds - time > (1.5 if number else 0.0):
         score = np.random.default_rng([*root, number, 0])
         length = min(float(score.uniform(0.6, 1.0)) * longest, max(0.5, seconds - time - 0.8))
-        sound = _level(phrase(length, score, [*root, 1, number], sample_rate), score.uniform(-23.5, -18.5),
-                       sample_rate)
+        sound = _level(phrase(length, score, [*root, 1, number], sample_rate), score.uniform(-23.5, -18.5), sample_rate)
         place = int(time * sample_rate)
-        sound = sound[:max(0, len(out) - place)]
+        sound = sound[: max(0, len(out) - place)]
         fade = min(len(sound), int(0.05 * sample_rate))
-        sound[len(sound) - fade:] *= np.linspace(1, 0, fade)
-        out[place:place + len(sound)] += sound
+        sound[len(sound) - fade :] *= np.linspace(1, 0, fade)
+        out[place : place + len(sound)] += sound
         time += length + float(score.uniform(0.7, 1.7))
         number += 1
     peak = np.abs(out).max()
@@ -132,7 +157,7 @@ def _take(instrument: str, seconds: float, seed: list[int], sample_rate: int, lo
 def _level(sound: np.ndarray, target: float, sample_rate: int) -> np.ndarray:
     """Scale a phrase so that its blocks of 0.4 s that sound average `target` dB, and no peak passes the limit."""
     block = int(0.4 * sample_rate)
-    power = np.square(sound[:max(1, len(sound) // block) * block]).reshape(-1, min(block, len(sound))).mean(1)
+    power = np.square(sound[: max(1, len(sound) // block) * block]).reshape(-1, min(block, len(sound))).mean(1)
     power = power[power > 0.01 * power.max()]
     gain = 10 ** (target / 20) / math.sqrt(max(power.mean() if len(power) else 0.0, 1e-20))
     return sound * min(gain, PEAK / max(np.abs(sound).max(), 1e-12))

@@ -9,7 +9,10 @@ from scipy.signal import butter, fftconvolve, oaconvolve, resample_poly, sosfilt
 from .bars import decaying_modes
 
 BODIES: dict[str, tuple[float, float, int]] = {
-    "guitar": (98.0, 0.55, 28), "small": (260.0, 0.5, 22), "harp": (140.0, 0.35, 24), "bass": (62.0, 0.5, 24),
+    "guitar": (98.0, 0.55, 28),
+    "small": (260.0, 0.5, 22),
+    "harp": (140.0, 0.35, 24),
+    "bass": (62.0, 0.5, 24),
     "none": (0.0, 0.0, 0),
 }
 """Per body: lowest resonance in Hz, strength against the direct sound, number of resonances."""
@@ -21,7 +24,7 @@ def through(dry: np.ndarray, body: str, sample_rate: int, wet: float = 0.12, air
     Args: dry: [T]; body: a key of `BODIES`; sample_rate: in Hz; wet: level of the room, 0 to 1; air: dB above 4 kHz.
     Source: Fletcher & Rossing, chapter 9 (guitar bodies); Moorer 1979 (a room as decaying noise). Notebook: 01.
     """
-    sound = oaconvolve(dry, _response(body, round(wet, 3), sample_rate))[:len(dry)]
+    sound = oaconvolve(dry, _response(body, round(wet, 3), sample_rate))[: len(dry)]
     if air:
         sound += (10 ** (air / 20) - 1) * sosfilt(butter(1, 4000, "highpass", fs=sample_rate, output="sos"), sound)
     return sosfilt(butter(2, 30, "highpass", fs=sample_rate, output="sos"), sound)
@@ -42,7 +45,7 @@ def _response(body: str, wet: float, sample_rate: int) -> np.ndarray:
         poles = (-np.pi * hertz / quality + 2j * np.pi * hertz) / sample_rate
         gains = (0.5 + rng.random(len(hertz))) * rng.choice([-1, 1], len(hertz)) * hertz / quality
         box += strength * 2 * np.pi / sample_rate * decaying_modes(poles, -1j * gains, length)
-    box[-length // 8:] *= np.linspace(1, 0, len(box[-length // 8:]))
+    box[-length // 8 :] *= np.linspace(1, 0, len(box[-length // 8 :]))
     return fftconvolve(box, _room(wet, sample_rate))
 
 
@@ -54,7 +57,7 @@ def _room(wet: float, sample_rate: int) -> np.ndarray:
     bright = rng.standard_normal(len(t)) * np.exp(-6.9 * t / 0.25)
     tail = (dull * np.exp(-6.9 * t / 0.55) + 0.25 * bright) * np.clip((t - 0.012) / 0.03, 0, 1)
     tail *= np.clip((t[-1] - t) / 0.1, 0, 1)
-    tail *= wet * 1.6 / np.sqrt(np.sum(tail ** 2))
+    tail *= wet * 1.6 / np.sqrt(np.sum(tail**2))
     if sample_rate != 48000:
         common = gcd(sample_rate, 48000)
         tail = resample_poly(tail, sample_rate // common, 48000 // common) * (48000 / sample_rate)

@@ -28,8 +28,9 @@ class StringLoop(NamedTuple):
     tuning: float
 
 
-def string_loop(frequency: float, decay_seconds: float, high_decay_seconds: float, stiffness: float,
-                sample_rate: int = 48000) -> StringLoop:
+def string_loop(
+    frequency: float, decay_seconds: float, high_decay_seconds: float, stiffness: float, sample_rate: int = 48000
+) -> StringLoop:
     """Design the loop of a string that sounds at `frequency`.
 
     Args:
@@ -60,21 +61,34 @@ def string_loop(frequency: float, decay_seconds: float, high_decay_seconds: floa
 
     room = 0.4 * sample_rate / frequency / DISPERSION_STAGES  # the all-passes may hold 40 % of the trip
     lowest = max(-0.9, (1 - room) / (1 + room))
-    dispersion = brentq(error, lowest, 0.6) if error(lowest) < 0 < error(0.6) else (
-        lowest if error(lowest) >= 0 else 0.0)
+    dispersion = (
+        brentq(error, lowest, 0.6) if error(lowest) < 0 < error(0.6) else (lowest if error(lowest) >= 0 else 0.0)
+    )
 
-    left = sample_rate / frequency - _one_pole_delay(loss, omega) \
-        - DISPERSION_STAGES * _allpass_delay(dispersion, omega)
+    left = (
+        sample_rate / frequency - _one_pole_delay(loss, omega) - DISPERSION_STAGES * _allpass_delay(dispersion, omega)
+    )
     delay = int(np.floor(left - 0.5))  # leaves 0.5 to 1.5 samples to the tuning all-pass, where it is flat
     rest = left - delay
     tuning = np.sin((1 - rest) * omega / 2) / np.sin((1 + rest) * omega / 2)
     return StringLoop(delay, gain, loss, dispersion, float(tuning))
 
 
-def pluck(frequency: float, seconds: float, *, rng: np.random.Generator, sample_rate: int = 48000,
-          velocity: float = 0.7, position: float = 0.18, hardness: float = 0.5, decay_seconds: float = 4.0,
-          high_decay_seconds: float = 0.4, stiffness: float = 5e-5, noise: float = 0.15,
-          courses: tuple[tuple[float, float, float], ...] = ((0.0, 1.0, 1.0),)) -> np.ndarray:
+def pluck(
+    frequency: float,
+    seconds: float,
+    *,
+    rng: np.random.Generator,
+    sample_rate: int = 48000,
+    velocity: float = 0.7,
+    position: float = 0.18,
+    hardness: float = 0.5,
+    decay_seconds: float = 4.0,
+    high_decay_seconds: float = 0.4,
+    stiffness: float = 5e-5,
+    noise: float = 0.15,
+    courses: tuple[tuple[float, float, float], ...] = ((0.0, 1.0, 1.0),),
+) -> np.ndarray:
     """One plucked note, before the body of the instrument: float64 [seconds * sample_rate], peak `velocity`^1.3.
 
     Args:
@@ -99,7 +113,7 @@ def pluck(frequency: float, seconds: float, *, rng: np.random.Generator, sample_
     bins, size = len(z), len(growth)
 
     excitation = _finger(velocity, hardness, sample_rate)
-    spectrum = rfft(excitation / growth[:len(excitation)], size)
+    spectrum = rfft(excitation / growth[: len(excitation)], size)
     trip = position * sample_rate / frequency
     whole, part = int(trip), trip - int(trip)
     spectrum *= 1 - _power(whole, size, bins) * ((1 - part) + part * z)
@@ -107,15 +121,16 @@ def pluck(frequency: float, seconds: float, *, rng: np.random.Generator, sample_
 
     total = np.zeros(bins, complex)
     for cents, weight, factor in courses:
-        loop = string_loop(frequency * 2 ** (cents / 1200), decay_seconds * factor, high_decay_seconds * factor,
-                           stiffness, sample_rate)
+        loop = string_loop(
+            frequency * 2 ** (cents / 1200), decay_seconds * factor, high_decay_seconds * factor, stiffness, sample_rate
+        )
         total += weight * _closed_loop(loop, z, size)
     note = irfft(spectrum * total, size)[:length] * growth[:length]
     note /= max(np.abs(note).max(), 1e-12)
     if noise:
         scrape = _scrape(length, hardness, sample_rate, rng)
-        note[:len(scrape)] += noise * (0.1 + 0.5 * velocity) * (0.35 + 0.65 * hardness) * scrape
-    return note * (velocity ** 1.3 / max(np.abs(note).max(), 1e-12))
+        note[: len(scrape)] += noise * (0.1 + 0.5 * velocity) * (0.35 + 0.65 * hardness) * scrape
+    return note * (velocity**1.3 / max(np.abs(note).max(), 1e-12))
 
 
 def _closed_loop(loop: StringLoop, z: np.ndarray, size: int) -> np.ndarray:

@@ -34,7 +34,7 @@ def formants(voice: str, vowel: str) -> np.ndarray:
     Source: Peterson & Barney 1952; Klatt 1980; Sundberg 1987 (F3 to F5 draw together near 2.9 kHz). Notebook: 01.
     """
     scale, pull, _, _ = VOICES[voice]
-    values = np.array([scale, scale, scale, scale ** 0.5, scale ** 0.5]) * np.asarray(VOWELS[vowel], float)
+    values = np.array([scale, scale, scale, scale**0.5, scale**0.5]) * np.asarray(VOWELS[vowel], float)
     cluster = scale * np.array([2600.0, 2950.0, 3400.0])
     values[2:] += pull * (np.maximum(cluster, values[1] + 300) - values[2:])
     return np.maximum.accumulate(values + np.arange(5))
@@ -60,8 +60,10 @@ def glottal_pulse(rd: float, points: int = 4096) -> np.ndarray:
 
     def flow_left(alpha: float) -> float:
         scale = -1 / (np.exp(alpha * close) * np.sin(turn * close))
-        opened = scale * ((np.exp(alpha * close) * (alpha * np.sin(turn * close) - turn * np.cos(turn * close)) + turn)
-                          / (alpha ** 2 + turn ** 2))
+        opened = scale * (
+            (np.exp(alpha * close) * (alpha * np.sin(turn * close) - turn * np.cos(turn * close)) + turn)
+            / (alpha**2 + turn**2)
+        )
         returned = -((1 - np.exp(-epsilon * rest)) / epsilon - rest * np.exp(-epsilon * rest)) / (epsilon * ra)
         return opened + returned
 
@@ -74,8 +76,16 @@ def glottal_pulse(rd: float, points: int = 4096) -> np.ndarray:
     return pulse - pulse.mean()
 
 
-def sing(frequency: np.ndarray, effort: np.ndarray, tract: np.ndarray, *, rng: np.random.Generator,
-         sample_rate: int = 48000, breathiness: float = 0.3, breath: np.ndarray | None = None) -> np.ndarray:
+def sing(
+    frequency: np.ndarray,
+    effort: np.ndarray,
+    tract: np.ndarray,
+    *,
+    rng: np.random.Generator,
+    sample_rate: int = 48000,
+    breathiness: float = 0.3,
+    breath: np.ndarray | None = None,
+) -> np.ndarray:
     """A sung line with given pitch, loudness and vowels: float64 [T], not normalised.
 
     Args:
@@ -118,9 +128,9 @@ def vowel_poles(tract: np.ndarray, sample_rate: int) -> np.ndarray:
     poly = np.zeros((len(tract), 2 * hertz.shape[1] + 1))
     poly[:, 0] = 1
     for k in range(hertz.shape[1]):
-        gain = 1 + middle[:, k:k + 1] + radius[k] ** 2
+        gain = 1 + middle[:, k : k + 1] + radius[k] ** 2
         grown = poly.copy()
-        grown[:, 1:] += middle[:, k:k + 1] * poly[:, :-1]
+        grown[:, 1:] += middle[:, k : k + 1] * poly[:, :-1]
         grown[:, 2:] += radius[k] ** 2 * poly[:, :-2]
         poly = grown / gain
     return poly
@@ -132,16 +142,15 @@ def _loudness(poles: np.ndarray, pitch: np.ndarray, sample_rate: int) -> np.ndar
     turn = np.exp(-2j * np.pi * pitch[:, None] * harmonic / sample_rate)  # [F, 16]
     below = np.zeros(turn.shape, complex)
     for k in range(poles.shape[1] - 1, -1, -1):
-        below = below * turn + poles[:, k:k + 1]
-    return np.sqrt(np.sum((harmonic ** -1.0 / np.abs(below)) ** 2, 1))
+        below = below * turn + poles[:, k : k + 1]
+    return np.sqrt(np.sum((harmonic**-1.0 / np.abs(below)) ** 2, 1))
 
 
-def _moving_tract(source: np.ndarray, poles: np.ndarray, gain: np.ndarray, hop: int,
-                  sample_rate: int) -> np.ndarray:
+def _moving_tract(source: np.ndarray, poles: np.ndarray, gain: np.ndarray, hop: int, sample_rate: int) -> np.ndarray:
     """Filter through vowels that change: overlapping windows, each through its own tract, added up again."""
     frames, window = len(poles), np.hanning(2 * hop + 1)[:-1]
     padded = np.zeros((frames + 1) * hop)
-    padded[hop:hop + len(source)] = source
+    padded[hop : hop + len(source)] = source
     pieces = np.lib.stride_tricks.sliding_window_view(padded, 2 * hop)[::hop] * (gain[:, None] * window)
     ring = int(0.07 * sample_rate)  # the narrowest formant has fallen by 120 dB
     size = next_fast_len(2 * hop + ring, real=True)
@@ -150,12 +159,13 @@ def _moving_tract(source: np.ndarray, poles: np.ndarray, gain: np.ndarray, hop: 
     out = np.zeros((frames + overlap, hop))
     pieces = np.pad(pieces, ((0, 0), (0, overlap * hop - size))).reshape(frames, overlap, hop)
     for k in range(overlap):
-        out[k:k + frames] += pieces[:, k]
-    return out.ravel()[hop:hop + len(source)]
+        out[k : k + frames] += pieces[:, k]
+    return out.ravel()[hop : hop + len(source)]
 
 
-def _source(frequency: np.ndarray, effort: np.ndarray, rng: np.random.Generator, sample_rate: int,
-            breathiness: float) -> np.ndarray:
+def _source(
+    frequency: np.ndarray, effort: np.ndarray, rng: np.random.Generator, sample_rate: int, breathiness: float
+) -> np.ndarray:
     """Glottal pulses with jitter and shimmer, and noise that is let through while the glottis is open."""
     phase = np.cumsum(frequency) / sample_rate  # in cycles
     cycles = int(phase[-1]) + 3
@@ -175,7 +185,7 @@ def _source(frequency: np.ndarray, effort: np.ndarray, rng: np.random.Generator,
     voiced = (mix * pressed + (1 - mix) * relaxed) * shimmer
     gate = 0.25 + 0.75 * np.clip(np.sin(2 * np.pi * (place / 4096 - 0.1)), 0, None)
     noise = np.diff(rng.standard_normal(len(phase) + 1)) * gate
-    return effort * voiced + breathiness * 0.045 * effort ** 0.6 * noise
+    return effort * voiced + breathiness * 0.045 * effort**0.6 * noise
 
 
 @lru_cache(maxsize=8)
@@ -186,7 +196,7 @@ def _tables(rd: float, sample_rate: int) -> np.ndarray:
     for level in range(11):
         highest = 55 * 2 ** ((level + 1) / 2)
         kept = spectrum.copy()
-        kept[int(0.48 * sample_rate / highest):] = 0
+        kept[int(0.48 * sample_rate / highest) :] = 0
         row = irfft(kept, 4096)
         rows.append(np.append(row, row[0]))
     return np.concatenate(rows)

@@ -9,7 +9,20 @@ from .monitor import LOSSES_NAME, Progress, flat_steps
 from .setup import choose_threads
 
 __all__ = [
-    "LOSSES_NAME", "PHASE_ONE_NAME", "Discriminator", "Learner", "Progress", "Result", "SpectralDistance", "beta_at",
-    "choose_threads", "discriminator", "flat_steps", "learning_rate", "log_mel_distance", "losses", "magnitudes",
+    "LOSSES_NAME",
+    "PHASE_ONE_NAME",
+    "Discriminator",
+    "Learner",
+    "Progress",
+    "Result",
+    "SpectralDistance",
+    "beta_at",
+    "choose_threads",
+    "discriminator",
+    "flat_steps",
+    "learning_rate",
+    "log_mel_distance",
+    "losses",
+    "magnitudes",
     "train",
 ]

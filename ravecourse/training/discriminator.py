@@ -32,8 +32,7 @@ class Critic(nn.Module):
     Source: RAVE (arXiv 2111.05011), section 3.2; HiFi-GAN (arXiv 2010.05646), section 2.3. Notebook: 06.
     """
 
-    def __init__(self, dimensions: int, channels: int, capacity: int, layers: int, kernel: int,
-                 stride: int) -> None:
+    def __init__(self, dimensions: int, channels: int, capacity: int, layers: int, kernel: int, stride: int) -> None:
         super().__init__()
         convolution = {1: nn.Conv1d, 2: nn.Conv2d}[dimensions]
 
@@ -42,9 +41,11 @@ class Critic(nn.Module):
 
         widths = [channels] + [capacity * 2**k for k in range(layers)]
         self.body = nn.ModuleList(
-            weight_norm(convolution(before, after, along_time(kernel, 1), along_time(stride, 1),
-                                    along_time(kernel // 2, 0)))
-            for before, after in zip(widths[:-1], widths[1:], strict=True))
+            weight_norm(
+                convolution(before, after, along_time(kernel, 1), along_time(stride, 1), along_time(kernel // 2, 0))
+            )
+            for before, after in zip(widths[:-1], widths[1:], strict=True)
+        )
         self.score = convolution(widths[-1], 1, 1)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -79,10 +80,12 @@ class Discriminator(nn.Module):
             torch.manual_seed(seed)
             self.by_period = nn.ModuleList(
                 Critic(2, channels, config.period_capacity, PERIOD_LAYERS, PERIOD_KERNEL, PERIOD_STRIDE)
-                for _ in config.periods)
+                for _ in config.periods
+            )
             self.by_scale = nn.ModuleList(
                 Critic(1, channels, width, config.scale_layers, SCALE_KERNEL, config.scale_strides)
-                for _ in range(config.scales))
+                for _ in range(config.scales)
+            )
 
     def forward(self, audio: Tensor) -> list[list[Tensor]]:
         """Judge `audio`.

@@ -134,12 +134,21 @@ class Learner:
         spectral, spectral_bands = self.on_signal(audio, estimate), self.on_bands(target, bands)
         adversarial = losses.hinge_generator(scores(fake))
         matching = losses.feature_matching(real, fake, config.relative_feature_matching)
-        loss = (spectral + spectral_bands + config.adversarial_weight * adversarial
-                + config.feature_matching_weight * matching)
+        loss = (
+            spectral
+            + spectral_bands
+            + config.adversarial_weight * adversarial
+            + config.feature_matching_weight * matching
+        )
         self._descend(self.optimiser, loss, config.adversarial_learning_rate)
         self.critics.requires_grad_(True)
-        return {"loss": loss, "spectral": spectral, "spectral_bands": spectral_bands,
-                "adversarial": adversarial, "feature_matching": matching}
+        return {
+            "loss": loss,
+            "spectral": spectral,
+            "spectral_bands": spectral_bands,
+            "adversarial": adversarial,
+            "feature_matching": matching,
+        }
 
     def critics_step(self, audio: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Phase two, the critics' turn: tell recordings from reconstructions.

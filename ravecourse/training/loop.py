@@ -117,16 +117,38 @@ def train(
     if found:
         _restore(learner, found)
 
-    journal = Journal(run_folder, start=step, phase_two_start=phase_two_start, end=end, seconds=seconds, pace=pace,
-                      bar=progress, tensorboard=tensorboard)
+    journal = Journal(
+        run_folder,
+        start=step,
+        phase_two_start=phase_two_start,
+        end=end,
+        seconds=seconds,
+        pace=pace,
+        bar=progress,
+        tensorboard=tensorboard,
+    )
 
     def save(name: str = checkpoint.NAME) -> None:
         journal.settle()
         if not learner.is_finite():
             raise NotFinite(step, "a weight")
-        checkpoint.save(run_folder / name, _snapshot(learner, model_config, config, step, phase_two_start, {
-            "validations": history, "seconds": journal.seconds, "threads": count, "dataset": store.path.name,
-            "recordings": sorted({entry.name for entry in store.train})}))
+        checkpoint.save(
+            run_folder / name,
+            _snapshot(
+                learner,
+                model_config,
+                config,
+                step,
+                phase_two_start,
+                {
+                    "validations": history,
+                    "seconds": journal.seconds,
+                    "threads": count,
+                    "dataset": store.path.name,
+                    "recordings": sorted({entry.name for entry in store.train}),
+                },
+            ),
+        )
 
     saved, warned, stop = step, False, ""
     try:
@@ -178,9 +200,12 @@ def train(
     finally:
         journal.close()
 
-    message = (f"Trained {step} steps; the model is in {run_folder}." if step >= end else
-               f"{stop} after {step} of {end} steps and saved. The same command goes on from here"
-               + (", and with --phase-two-now in phase two." if learner.phase == 1 and config.phase_two_steps else "."))
+    message = (
+        f"Trained {step} steps; the model is in {run_folder}."
+        if step >= end
+        else f"{stop} after {step} of {end} steps and saved. The same command goes on from here"
+        + (", and with --phase-two-now in phase two." if learner.phase == 1 and config.phase_two_steps else ".")
+    )
     last = {"spectral": history[-1][2], "log_mel": history[-1][3]} if history else None
     return Result(run_folder, step, learner.phase, step >= end, message, last, journal.seconds)
 
@@ -199,11 +224,13 @@ def _rehearse(learner: Learner, audio: Tensor, config: TrainingConfig, known: in
     except (RuntimeError, MemoryError) as error:
         text = str(error).lower()
         if not isinstance(error, MemoryError) and not any(
-                sign in text for sign in ("out of memory", "can't allocate memory", "not enough memory")):
+            sign in text for sign in ("out of memory", "can't allocate memory", "not enough memory")
+        ):
             raise
         raise RaveCourseError(
             f"Training does not fit into the memory of {learner.device} with batch_size {config.batch_size} and "
-            f"crop_samples {config.crop_samples}. Halve batch_size, or halve crop_samples.") from error
+            f"crop_samples {config.crop_samples}. Halve batch_size, or halve crop_samples."
+        ) from error
     finally:
         if learner.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -220,11 +247,26 @@ def _restore(learner: Learner, found: Checkpoint) -> None:
         learner.critics_optimiser.load_state_dict(found.discriminator_optimiser)
 
 
-def _snapshot(learner: Learner, model_config: ModelConfig, config: TrainingConfig, step: int, phase_two_start: int,
-              notes: dict[str, Any]) -> Checkpoint:
-    return Checkpoint(model_config, learner.model.state_dict(), config, step, learner.phase, phase_two_start,
-                      learner.critics.state_dict(), learner.optimiser.state_dict(),
-                      learner.critics_optimiser.state_dict(), notes)
+def _snapshot(
+    learner: Learner,
+    model_config: ModelConfig,
+    config: TrainingConfig,
+    step: int,
+    phase_two_start: int,
+    notes: dict[str, Any],
+) -> Checkpoint:
+    return Checkpoint(
+        model_config,
+        learner.model.state_dict(),
+        config,
+        step,
+        learner.phase,
+        phase_two_start,
+        learner.critics.state_dict(),
+        learner.optimiser.state_dict(),
+        learner.critics_optimiser.state_dict(),
+        notes,
+    )
 
 
 def _on_the_way(audio: Tensor, device: torch.device) -> Tensor:
@@ -235,8 +277,9 @@ def _batches(config: TrainingConfig, sample_rate: int, seconds: float) -> int:
     return max(1, round(seconds * sample_rate / (config.batch_size * config.crop_samples)))
 
 
-def _measure_latent(learner: Learner, store: Dataset, config: TrainingConfig,
-                    seconds: float) -> latent.LatentStatistics:
+def _measure_latent(
+    learner: Learner, store: Dataset, config: TrainingConfig, seconds: float
+) -> latent.LatentStatistics:
     """Encode training sound as it is (no augmentation) and write what was found into the model's buffers."""
     crops = CropSampler(store, "train", config.crop_samples, config.batch_size, LATENT_SEED + config.seed)
     count = min(_batches(config, store.sample_rate, seconds), 2 * len(crops))
@@ -257,16 +300,21 @@ def _validate(learner: Learner, store: Dataset, config: TrainingConfig) -> dict[
 
 def _let_hear(learner: Learner, store: Dataset, journal: Journal, step: int) -> None:
     hop = learner.model.hop_length
-    audio = store.held_out()[:, :LISTEN_SECONDS * store.sample_rate]
-    audio = audio[:, :audio.shape[1] // hop * hop]
+    audio = store.held_out()[:, : LISTEN_SECONDS * store.sample_rate]
+    audio = audio[:, : audio.shape[1] // hop * hop]
     if audio.shape[1]:
         made = learner.reconstruct(audio[None].to(learner.device))[0]
         journal.sound("sound/recording", audio, step, store.sample_rate)
         journal.sound("sound/reconstruction", made, step, store.sample_rate)
 
 
-def _advise(journal: Journal, learner: Learner, statistics: latent.LatentStatistics | None,
-            history: list[list[float]], warned: bool) -> bool:
+def _advise(
+    journal: Journal,
+    learner: Learner,
+    statistics: latent.LatentStatistics | None,
+    history: list[list[float]],
+    warned: bool,
+) -> bool:
     """Say what a person may want to act on in phase one; a flat curve is told once."""
     if statistics is None:
         return warned
@@ -283,16 +331,21 @@ def _settings(learner: Learner, config: TrainingConfig, step: int) -> dict[str, 
     """What the CSV tells beside the losses."""
     if learner.phase == 2:
         return {"learning_rate": config.adversarial_learning_rate}
-    return {"learning_rate": learning_rate(config, step),
-            "beta": beta_at(step, config.beta_start, config.beta, config.beta_ramp_steps)}
+    return {
+        "learning_rate": learning_rate(config, step),
+        "beta": beta_at(step, config.beta_start, config.beta, config.beta_ramp_steps),
+    }
 
 
 def _not_finite(error: NotFinite, crops: CropSampler, saved: int, run_folder: Path, learner: Learner) -> str:
     batch = crops.batch(error.step - 1)
     broken = [name for audio, name in zip(batch.audio, batch.sources, strict=True) if not audio.isfinite().all()]
-    where = (f"These recordings hold values that are not numbers: {', '.join(broken)}. Mend or remove them." if broken
-             else f"Its batch came from {', '.join(batch.sources[:4])}"
-                  f"{' and others' if len(batch.sources) > 4 else ''}. Lower learning_rate "
-                  f"({learner.optimiser.param_groups[0]['lr']:g} at this step) or look at these recordings.")
+    where = (
+        f"These recordings hold values that are not numbers: {', '.join(broken)}. Mend or remove them."
+        if broken
+        else f"Its batch came from {', '.join(batch.sources[:4])}"
+        f"{' and others' if len(batch.sources) > 4 else ''}. Lower learning_rate "
+        f"({learner.optimiser.param_groups[0]['lr']:g} at this step) or look at these recordings."
+    )
     kept = f"The checkpoint of step {saved} in {run_folder} is intact." if saved else "Nothing was saved yet."
     return f"{error.name} was not a number at step {error.step}, in phase {learner.phase}. {where} {kept}"

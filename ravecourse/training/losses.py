@@ -42,7 +42,7 @@ class _Magnitudes(torch.autograd.Function):
         padded = F.pad(signal, (scale // 2, scale // 2 + -signal.shape[-1] % hop))
         hops = padded.unflatten(-1, (-1, hop))  # [N, frames + 3, hop]
         frames = hops.shape[1] - OVERLAP + 1
-        framed = torch.cat([hops[:, k:k + frames] for k in range(OVERLAP)], dim=-1)  # [N, frames, scale]
+        framed = torch.cat([hops[:, k : k + frames] for k in range(OVERLAP)], dim=-1)  # [N, frames, scale]
         window = torch.hann_window(scale, dtype=signal.dtype, device=signal.device)
         spectrum = torch.fft.rfft(framed.mul_(window))
         parts = torch.view_as_real(spectrum)
@@ -61,8 +61,8 @@ class _Magnitudes(torch.autograd.Function):
         hops = framed.new_zeros(ctx.hops)
         frames = framed.shape[1]
         for k in range(OVERLAP):
-            hops[:, k:k + frames] += framed[..., k * hop:(k + 1) * hop]
-        return hops.flatten(1)[:, scale // 2:scale // 2 + ctx.length], None
+            hops[:, k : k + frames] += framed[..., k * hop : (k + 1) * hop]
+        return hops.flatten(1)[:, scale // 2 : scale // 2 + ctx.length], None
 
 
 def magnitudes(signal: Tensor, scale: int) -> Tensor:
@@ -106,8 +106,10 @@ class SpectralDistance:
     def __init__(self, scales: tuple[int, ...]) -> None:
         wrong = [n for n in scales if n < 4 or n % 4]
         if wrong or not scales:
-            raise RaveCourseError(f"STFT scales {tuple(scales)} cannot be used: give at least one, each a "
-                                  "positive multiple of 4, like 2048, 512, 128.")
+            raise RaveCourseError(
+                f"STFT scales {tuple(scales)} cannot be used: give at least one, each a "
+                "positive multiple of 4, like 2048, 512, 128."
+            )
         self.scales = tuple(scales)
 
     def spectra(self, signal: Tensor) -> list[Spectrum]:
@@ -128,8 +130,7 @@ class SpectralDistance:
         if isinstance(target, Tensor):
             with torch.no_grad():
                 target = self.spectra(target)
-        return sum(_compare(t, e, n) for t, e, n in zip(target, self.spectra(estimate), self.scales,
-                                                        strict=True))
+        return sum(_compare(t, e, n) for t, e, n in zip(target, self.spectra(estimate), self.scales, strict=True))
 
 
 def mel_filters(n_mels: int, n_fft: int, sample_rate: int) -> Tensor:

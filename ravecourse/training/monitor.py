@@ -21,9 +21,23 @@ from ravecourse.runtime import clock
 LOSSES_NAME = "losses.csv"
 LOG_EVERY = 25  # steps a row of the CSV
 SETTLE_SECONDS = 0.5  # losses stay on the device at most this long
-COLUMNS = ("step", "phase", "seconds", "learning_rate", "loss", "spectral", "spectral_bands", "kl", "beta",
-           "adversarial", "feature_matching", "critics", "validation_spectral", "validation_log_mel",
-           "alive_dimensions")
+COLUMNS = (
+    "step",
+    "phase",
+    "seconds",
+    "learning_rate",
+    "loss",
+    "spectral",
+    "spectral_bands",
+    "kl",
+    "beta",
+    "adversarial",
+    "feature_matching",
+    "critics",
+    "validation_spectral",
+    "validation_log_mel",
+    "alive_dimensions",
+)
 FLAT_VALIDATIONS = 5  # this many without ...
 FLAT_GAIN = 0.01  # ... a gain of this share count as flat
 
@@ -67,8 +81,18 @@ class Journal:
     Source: this course. Notebook: 04.
     """
 
-    def __init__(self, run_folder: Path, *, start: int, phase_two_start: int, end: int, seconds: float = 0.0,
-                 pace: tuple[float, float] = (0.0, 0.0), bar: bool = True, tensorboard: bool = True) -> None:
+    def __init__(
+        self,
+        run_folder: Path,
+        *,
+        start: int,
+        phase_two_start: int,
+        end: int,
+        seconds: float = 0.0,
+        pace: tuple[float, float] = (0.0, 0.0),
+        bar: bool = True,
+        tensorboard: bool = True,
+    ) -> None:
         self.phase_two_start, self.end = phase_two_start, end
         self.losses: dict[str, float] = {}
         self.validation: dict[str, float] | None = None
@@ -80,9 +104,15 @@ class Journal:
         self._window: dict[str, list[float]] = {}
         self._path = run_folder / LOSSES_NAME
         _truncate(self._path, start)
-        self._bar = tqdm(total=end, initial=start, disable=not bar, unit="step", dynamic_ncols=True,
-                         desc=f"phase {1 if start < phase_two_start else 2}",
-                         bar_format="{desc} |{bar}| {n_fmt}/{total_fmt} {rate_fmt}{postfix}")
+        self._bar = tqdm(
+            total=end,
+            initial=start,
+            disable=not bar,
+            unit="step",
+            dynamic_ncols=True,
+            desc=f"phase {1 if start < phase_two_start else 2}",
+            bar_format="{desc} |{bar}| {n_fmt}/{total_fmt} {rate_fmt}{postfix}",
+        )
         self._board = _board(run_folder / "tensorboard", start) if tensorboard else None
 
     @property
@@ -177,8 +207,9 @@ class Journal:
     def progress(self, step: int, phase: int) -> Progress:
         """Where the training stands. Source: this course. Notebook: 04."""
         to_two, to_end = self._remaining(step)
-        return Progress(step, phase, self.phase_two_start, self.end, dict(self.losses), self.validation,
-                        self.kl, to_two, to_end)
+        return Progress(
+            step, phase, self.phase_two_start, self.end, dict(self.losses), self.validation, self.kl, to_two, to_end
+        )
 
     def close(self) -> None:
         """Leave bar and TensorBoard tidy. Source: this course. Notebook: 04."""

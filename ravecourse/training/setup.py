@@ -22,14 +22,22 @@ WORTH = 0.85  # several threads are taken where a step takes this share of its t
 
 def augmentation(config: TrainingConfig) -> Augment:
     """The changes to training crops that a configuration asks for. Source: this course. Notebook: 04."""
-    return Augment(gain_probability=0.5 if config.gain_db else 0.0, gain_db=(-config.gain_db, 0.0),
-                   phase_probability=config.phase_probability,
-                   pitch_probability=0.5 if config.pitch_semitones else 0.0,
-                   pitch_semitones=(-config.pitch_semitones, config.pitch_semitones))
+    return Augment(
+        gain_probability=0.5 if config.gain_db else 0.0,
+        gain_db=(-config.gain_db, 0.0),
+        phase_probability=config.phase_probability,
+        pitch_probability=0.5 if config.pitch_semitones else 0.0,
+        pitch_semitones=(-config.pitch_semitones, config.pitch_semitones),
+    )
 
 
-def settle(found: Checkpoint | None, model_config: ModelConfig | None, training_config: TrainingConfig | None,
-           phase_two_now: bool, run_folder: Path) -> tuple[ModelConfig, TrainingConfig]:
+def settle(
+    found: Checkpoint | None,
+    model_config: ModelConfig | None,
+    training_config: TrainingConfig | None,
+    phase_two_now: bool,
+    run_folder: Path,
+) -> tuple[ModelConfig, TrainingConfig]:
     """Which configurations hold: those asked for, as far as the checkpoint allows, else the checkpoint's.
 
     Raises:
@@ -38,16 +46,23 @@ def settle(found: Checkpoint | None, model_config: ModelConfig | None, training_
     """
     if found is None:
         if phase_two_now:
-            raise RaveCourseError(f"Phase two needs a model from phase one, and {run_folder} has no checkpoint. "
-                                  "Train without --phase-two-now first.")
+            raise RaveCourseError(
+                f"Phase two needs a model from phase one, and {run_folder} has no checkpoint. "
+                "Train without --phase-two-now first."
+            )
         if model_config is None or training_config is None:
             raise RaveCourseError(f"There is no checkpoint in {run_folder} to go on from. Choose a preset.")
         return model_config, training_config
     if model_config is not None and model_config != found.model_config:
-        differing = [f.name for f in dataclasses.fields(ModelConfig)
-                     if getattr(model_config, f.name) != getattr(found.model_config, f.name)]
-        raise RaveCourseError(f"{run_folder} holds a model of another shape ({', '.join(differing)} differ). "
-                              "Choose another run folder, or begin anew without resuming.")
+        differing = [
+            f.name
+            for f in dataclasses.fields(ModelConfig)
+            if getattr(model_config, f.name) != getattr(found.model_config, f.name)
+        ]
+        raise RaveCourseError(
+            f"{run_folder} holds a model of another shape ({', '.join(differing)} differ). "
+            "Choose another run folder, or begin anew without resuming."
+        )
     return found.model_config, training_config or found.training_config
 
 
@@ -71,12 +86,16 @@ def check_fit(store: Dataset, model_config: ModelConfig, config: TrainingConfig)
     Source: this course. Notebook: 04.
     """
     if (store.sample_rate, store.channels) != (model_config.sample_rate, model_config.channels):
-        raise RaveCourseError(f"The dataset has {store.channels} channels at {store.sample_rate} Hz, the model "
-                              f"{model_config.channels} at {model_config.sample_rate} Hz. Prepare the dataset again.")
+        raise RaveCourseError(
+            f"The dataset has {store.channels} channels at {store.sample_rate} Hz, the model "
+            f"{model_config.channels} at {model_config.sample_rate} Hz. Prepare the dataset again."
+        )
     if config.crop_samples % model_config.hop_length:
         nearest = max(1, round(config.crop_samples / model_config.hop_length)) * model_config.hop_length
-        raise RaveCourseError(f"crop_samples is {config.crop_samples}; the model needs a multiple of "
-                              f"{model_config.hop_length}, such as {nearest}.")
+        raise RaveCourseError(
+            f"crop_samples is {config.crop_samples}; the model needs a multiple of "
+            f"{model_config.hop_length}, such as {nearest}."
+        )
 
 
 def choose_threads(learner: Learner, audio: Tensor) -> tuple[int, tuple[float, float]]:

@@ -50,8 +50,14 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def import_checkpoint(path: Path | str, target: Path | str, *, causal: bool | None = None,
-                      sample_rate: int | None = None, averaged: bool = False) -> Imported:
+def import_checkpoint(
+    path: Path | str,
+    target: Path | str,
+    *,
+    causal: bool | None = None,
+    sample_rate: int | None = None,
+    averaged: bool = False,
+) -> Imported:
     """Read the original's run and write it as a run folder of this kit, ready to be exported or rendered.
 
     Args:
@@ -63,14 +69,22 @@ def import_checkpoint(path: Path | str, target: Path | str, *, causal: bool | No
     """
     imported = read(path, causal=causal, sample_rate=sample_rate, averaged=averaged)
     phase = 2 if float(imported.model.noise_level) > 0 else 1
-    checkpoint.save(Path(target) / checkpoint.NAME, checkpoint.Checkpoint(
-        model_config=imported.model.config, model=imported.model.state_dict(), step=imported.steps, phase=phase,
-        notes={"imported_from": Path(path).name, "about": list(imported.notes)}))
+    checkpoint.save(
+        Path(target) / checkpoint.NAME,
+        checkpoint.Checkpoint(
+            model_config=imported.model.config,
+            model=imported.model.state_dict(),
+            step=imported.steps,
+            phase=phase,
+            notes={"imported_from": Path(path).name, "about": list(imported.notes)},
+        ),
+    )
     return imported
 
 
-def read(path: Path | str, *, causal: bool | None = None, sample_rate: int | None = None,
-         averaged: bool = False) -> Imported:
+def read(
+    path: Path | str, *, causal: bool | None = None, sample_rate: int | None = None, averaged: bool = False
+) -> Imported:
     """Read a checkpoint of the original into our model, in evaluation mode.
 
     The file can hold nothing that runs: anything but tensors and plain values is refused.
@@ -121,11 +135,14 @@ def _load(file: Path) -> dict[str, Any]:
         text = str(error)
         unsafe = re.search(r"GLOBAL ([\w.]+)", text)
         if unsafe:
-            raise RaveCourseError(f"{file} holds a program part ({unsafe[1]}) beside its weights and was not "
-                                  "opened. Checkpoints of the original RAVE hold none; do not trust it.") from error
+            raise RaveCourseError(
+                f"{file} holds a program part ({unsafe[1]}) beside its weights and was not "
+                "opened. Checkpoints of the original RAVE hold none; do not trust it."
+            ) from error
         reason = text.splitlines()[0][:80] if text else type(error).__name__
-        raise RaveCourseError(f"{file} cannot be read as a checkpoint: it is damaged or something else "
-                              f"({reason}). Copy it again.") from error
+        raise RaveCourseError(
+            f"{file} cannot be read as a checkpoint: it is damaged or something else ({reason}). Copy it again."
+        ) from error
     if not isinstance(content, dict):
         raise RaveCourseError(f"{file} is no checkpoint of the original RAVE: it holds a {type(content).__name__}.")
     return content
@@ -135,8 +152,10 @@ def _state(content: dict[str, Any], file: Path, averaged: bool) -> dict[str, Ten
     """The weights by name, proven to be tensors and of a kind that we understand."""
     state = content.get("state_dict")
     if not isinstance(state, dict) or not any(str(name).startswith(ENCODER) for name in state):
-        raise RaveCourseError(f"{file} is no checkpoint of the original RAVE: its weights are not there. "
-                              "Give the .ckpt that its training wrote, not an export.")
+        raise RaveCourseError(
+            f"{file} is no checkpoint of the original RAVE: its weights are not there. "
+            "Give the .ckpt that its training wrote, not an export."
+        )
     if averaged:
         callbacks = content.get("callbacks")
         average = callbacks.get("EMA") if isinstance(callbacks, dict) else None
@@ -145,22 +164,30 @@ def _state(content: dict[str, Any], file: Path, averaged: bool) -> dict[str, Ten
         state = {**state, **average}
     for name, value in state.items():
         if not isinstance(value, Tensor):
-            raise RaveCourseError(f"In {file}, {name} is a {type(value).__name__}, not a tensor. It was not written "
-                                  "by the original RAVE.")
+            raise RaveCourseError(
+                f"In {file}, {name} is a {type(value).__name__}, not a tensor. It was not written by the original RAVE."
+            )
         for pattern, what in NOT_UNDERSTOOD.items():
             if not NOT_NEEDED.search(name) and re.search(pattern, name):
-                raise RaveCourseError(f"{file} is a model with {what}, which this kit does not have ({name}). "
-                                      "It imports the original's v1 and v2 settings.")
+                raise RaveCourseError(
+                    f"{file} is a model with {what}, which this kit does not have ({name}). "
+                    "It imports the original's v1 and v2 settings."
+                )
     if "pqmf.h" not in state:
         raise RaveCourseError(f"{file} is a model without a filter bank (pqmf), which this kit does not have.")
     return state
 
 
-def _configuration(state: dict[str, Tensor], settings: Settings, causal: bool | None, sample_rate: int | None,
-                   notes: list[str], file: Path) -> ModelConfig:
+def _configuration(
+    state: dict[str, Tensor],
+    settings: Settings,
+    causal: bool | None,
+    sample_rate: int | None,
+    notes: list[str],
+    file: Path,
+) -> ModelConfig:
     """The configuration that shapes and settings tell."""
-    layers = sorted(int(m[1]) for m in (re.match(re.escape(ENCODER) + r"(\d+)\.weight(?:_v)?$", n) for n in state)
-                    if m)
+    layers = sorted(int(m[1]) for m in (re.match(re.escape(ENCODER) + r"(\d+)\.weight(?:_v)?$", n) for n in state) if m)
     convs = {i: _weight(state, f"{ENCODER}{i}") for i in layers}
     convs = {i: weight for i, weight in convs.items() if weight.dim() == 3}
     index, weights = list(convs), list(convs.values())
@@ -175,7 +202,8 @@ def _configuration(state: dict[str, Tensor], settings: Settings, causal: bool | 
         raise RaveCourseError(
             f"{file} is a model whose encoder gives {len(weights[-1])} and whose decoder takes {decoder_in} values "
             f"for {latent} latents: a wasserstein, spherical or other latent that is not variational. "
-            "This kit imports variational models (v1, v2).")
+            "This kit imports variational models (v1, v2)."
+        )
     dilations: tuple[tuple[int, ...], ...] = ()
     if v1:
         stack = settings.one("ResidualStack.dilations_list", V1_DILATIONS)
@@ -191,11 +219,23 @@ def _configuration(state: dict[str, Tensor], settings: Settings, causal: bool | 
             notes.append("No config.gin says its sample rate; taken as 44100 Hz, the original's default.")
     capacity = len(weights[0])  # of the critics too, should training go on
     return ModelConfig(
-        preset="v1" if v1 else "v2", architecture="v1" if v1 else "v2", ratios=ratios, capacity=capacity,
-        scale_capacity=capacity, periods=() if v1 else (2, 3, 5, 7, 11), period_capacity=capacity,
-        latent_size=latent, sample_rate=int(sample_rate), channels=channels, n_bands=n_bands, pqmf="kaiser",
-        causal=_causal(state, settings, file) if causal is None else causal, dilations=dilations,
-        lookahead_upsampling=True, **_noise(state, settings, channels * n_bands, v1, notes, file))
+        preset="v1" if v1 else "v2",
+        architecture="v1" if v1 else "v2",
+        ratios=ratios,
+        capacity=capacity,
+        scale_capacity=capacity,
+        periods=() if v1 else (2, 3, 5, 7, 11),
+        period_capacity=capacity,
+        latent_size=latent,
+        sample_rate=int(sample_rate),
+        channels=channels,
+        n_bands=n_bands,
+        pqmf="kaiser",
+        causal=_causal(state, settings, file) if causal is None else causal,
+        dilations=dilations,
+        lookahead_upsampling=True,
+        **_noise(state, settings, channels * n_bands, v1, notes, file),
+    )
 
 
 def _weight(state: dict[str, Tensor], layer: str) -> Tensor:
@@ -205,23 +245,28 @@ def _weight(state: dict[str, Tensor], layer: str) -> Tensor:
     raise RaveCourseError(f"The checkpoint has no {layer}.weight: it is no v1 or v2 model of the original RAVE.")
 
 
-def _dilations(settings: Settings, units: list[int], notes: list[str],
-               file: Path) -> tuple[tuple[int, ...], ...]:
+def _dilations(settings: Settings, units: list[int], notes: list[str], file: Path) -> tuple[tuple[int, ...], ...]:
     said = {str(settings.one(f"{part}.dilations", None)) for part in ("EncoderV2", "GeneratorV2")}
     if len(said) > 1:
-        raise RaveCourseError(f"The settings of {file} dilate its encoder and its decoder differently "
-                              f"({' and '.join(sorted(said))}); this kit has one list for both.")
+        raise RaveCourseError(
+            f"The settings of {file} dilate its encoder and its decoder differently "
+            f"({' and '.join(sorted(said))}); this kit has one list for both."
+        )
     found = settings.one("EncoderV2.dilations", None)
     if found is None:
         if max(units) > len(V2_DILATIONS):
-            raise RaveCourseError(f"{file} has {max(units)} dilated units in a stage, and no config.gin beside it says "
-                                  "by how much. Put the config.gin of its run beside it.")
+            raise RaveCourseError(
+                f"{file} has {max(units)} dilated units in a stage, and no config.gin beside it says "
+                "by how much. Put the config.gin of its run beside it."
+            )
         notes.append("No config.gin says its dilations; taken as 1, 3, 9, the original's default.")
         return tuple(V2_DILATIONS[:count] for count in units)
     stages = found if isinstance(found[0], list) else [found] * len(units)
     if [len(stage) for stage in stages] != units:
-        raise RaveCourseError(f"The config.gin beside {file} lists the dilations {found}, but its weights have "
-                              f"{units} dilated units: it belongs to another run.")
+        raise RaveCourseError(
+            f"The config.gin beside {file} lists the dilations {found}, but its weights have "
+            f"{units} dilated units: it belongs to another run."
+        )
     return tuple(tuple(stage) for stage in stages)
 
 
@@ -230,17 +275,22 @@ def _causal(state: dict[str, Tensor], settings: Settings, file: Path) -> bool:
     if len(modes) == 1:
         return modes == {"causal"}
     if modes:
-        raise RaveCourseError(f"The settings of {file} pad in several ways ({', '.join(sorted(modes))}); "
-                              "this kit has all causal or all centred.")
+        raise RaveCourseError(
+            f"The settings of {file} pad in several ways ({', '.join(sorted(modes))}); "
+            "this kit has all causal or all centred."
+        )
     left, right = (int(v) for v in state.get("receptive_field", torch.zeros(2)))
     if left > 0:  # measured by the original during its training
         return right == 0
-    raise RaveCourseError(f"Nothing says whether {file} is causal. Put the config.gin of its run beside it, "
-                          "or say it yourself (causal=True or causal=False).")
+    raise RaveCourseError(
+        f"Nothing says whether {file} is causal. Put the config.gin of its run beside it, "
+        "or say it yourself (causal=True or causal=False)."
+    )
 
 
-def _noise(state: dict[str, Tensor], settings: Settings, bands: int, v1: bool, notes: list[str],
-           file: Path) -> dict[str, Any]:
+def _noise(
+    state: dict[str, Tensor], settings: Settings, bands: int, v1: bool, notes: list[str], file: Path
+) -> dict[str, Any]:
     """The noise synthesiser's part of the configuration; empty where there is none, or none that sounds."""
     layer = "decoder.synth.branches.2" if v1 else "decoder.noise_module"
     weights = [state[f"{layer}.net.{2 * i}.weight"] for i in range(16) if f"{layer}.net.{2 * i}.weight" in state]
@@ -256,7 +306,9 @@ def _noise(state: dict[str, Tensor], settings: Settings, bands: int, v1: bool, n
     if prod(strides) != frame:
         raise RaveCourseError(f"The noise synthesiser of {file} makes frames of {frame} by strides of {strides}.")
     if 2 * (filters - 1) > frame:
-        notes.append(f"Its noise synthesiser was left out: filters of {2 * (filters - 1)} taps do not fit its frames "
-                     f"of {frame}, and in the original it is practically silent.")
+        notes.append(
+            f"Its noise synthesiser was left out: filters of {2 * (filters - 1)} taps do not fit its frames "
+            f"of {frame}, and in the original it is practically silent."
+        )
         return {}
     return {"noise_bands": filters, "noise_strides": strides, "noise_capacity": len(weights[0])}

@@ -15,8 +15,10 @@ from ravecourse.model import PQMF, RAVE, cosine_modulated_bank
 
 ENCODER = "encoder.encoder.net."  # where the original keeps its encoder's layers
 # Entries of its files that are no weights of encoder or decoder.
-NOT_NEEDED = re.compile(r"^(discriminator|pqmf|audio_distance|multiband_audio_distance)\."
-                        r"|^(receptive_field|latent_pca|latent_mean|fidelity)$|\.(warmed_up|target_size)$")
+NOT_NEEDED = re.compile(
+    r"^(discriminator|pqmf|audio_distance|multiband_audio_distance)\."
+    r"|^(receptive_field|latent_pca|latent_mean|fidelity)$|\.(warmed_up|target_size)$"
+)
 
 
 def _their_name(name: str, v1: bool, wave: str) -> str:
@@ -24,6 +26,7 @@ def _their_name(name: str, v1: bool, wave: str) -> str:
     name = name.replace(".parametrizations.weight.original0", ".weight_g")
     name = name.replace(".parametrizations.weight.original1", ".weight_v")
     if v1:
+
         def trunk(found: re.Match) -> str:  # ours: conv, then (activation, up, 3 units) a stage
             stage, place = divmod(int(found[1]) - 1, 5)
             if place == 1:
@@ -54,20 +57,32 @@ def fill(model: RAVE, state: dict[str, Tensor], file: Path) -> None:
     v1 = model.config.architecture == "v1"
     separate = "decoder.waveform_module.weight_v" in state
     wave = "decoder.waveform_module" if separate else f"decoder.net.{len(model.decoder.trunk)}"
-    parts = {name: value for part in ("encoder", "decoder")
-             for name, value in getattr(model, part).state_dict(prefix=f"{part}.").items()}
+    parts = {
+        name: value
+        for part in ("encoder", "decoder")
+        for name, value in getattr(model, part).state_dict(prefix=f"{part}.").items()
+    }
     names = {name: _their_name(name, v1, wave) for name in parts}
-    unknown = [name for name in state if name not in names.values() and not NOT_NEEDED.search(name)
-               and (model.decoder.noise is not None or not name.startswith("decoder.noise_module."))]
+    unknown = [
+        name
+        for name in state
+        if name not in names.values()
+        and not NOT_NEEDED.search(name)
+        and (model.decoder.noise is not None or not name.startswith("decoder.noise_module."))
+    ]
     if unknown:
-        raise RaveCourseError(f"{file} holds weights that this kit has no place for ({', '.join(unknown[:3])}). "
-                              "It imports the original's v1 and v2 settings.")
+        raise RaveCourseError(
+            f"{file} holds weights that this kit has no place for ({', '.join(unknown[:3])}). "
+            "It imports the original's v1 and v2 settings."
+        )
     for ours, theirs in names.items():
         value = state.get(theirs)
         if value is None or value.shape != parts[ours].shape:
             shape = "missing" if value is None else f"of the shape {list(value.shape)}"
-            raise RaveCourseError(f"In {file}, {theirs} is {shape}; a {model.config.architecture} model of this size "
-                                  f"has it with the shape {list(parts[ours].shape)}.")
+            raise RaveCourseError(
+                f"In {file}, {theirs} is {shape}; a {model.config.architecture} model of this size "
+                f"has it with the shape {list(parts[ours].shape)}."
+            )
         parts[ours].copy_(value)
     _fill_bank(model, state, file)
     for name in ("latent_pca", "latent_mean", "fidelity"):
@@ -89,6 +104,8 @@ def _fill_bank(model: RAVE, state: dict[str, Tensor], file: Path) -> None:
     same = np.abs(stored[:, left : left + len(prototype)] - bank).max() < 1e-3 * np.abs(bank).max()
     theirs = PQMF(n_bands, "kaiser", prototype=prototype)
     if not same or theirs.analysis_weight.shape != model.pqmf.analysis_weight.shape:
-        raise RaveCourseError(f"The filter bank in {file} is not the one of the original's settings "
-                              f"({len(prototype)} taps for {n_bands} bands); this kit cannot rebuild it.")
+        raise RaveCourseError(
+            f"The filter bank in {file} is not the one of the original's settings "
+            f"({len(prototype)} taps for {n_bands} bands); this kit cannot rebuild it."
+        )
     model.pqmf.load_state_dict(theirs.state_dict())

@@ -125,14 +125,10 @@ def test_blocks_have_no_seams(tmp_path, rate, target):
         joined = torch.cat(pieces, dim=1)
         assert joined.shape == whole.shape
         assert (joined - whole).abs().max() < 1e-6
-        assert (
-            max(piece.shape[1] for piece in pieces) < (2 * seconds + 0.25) * target
-        )  # flat: no block piles up
+        assert max(piece.shape[1] for piece in pieces) < (2 * seconds + 0.25) * target  # flat: no block piles up
 
 
-@pytest.mark.parametrize(
-    "from_rate, to_rate", [(8000, 48000), (44100, 48000), (96000, 44100), (48000, 47999)]
-)
+@pytest.mark.parametrize("from_rate, to_rate", [(8000, 48000), (44100, 48000), (96000, 44100), (48000, 47999)])
 def test_resampling_keeps_pitch_level_and_time(from_rate, to_rate):
     there = audio.resample(sine(1000, 1.0, 0.5, from_rate), from_rate, to_rate)
     ideal = sine(1000, 1.0, 0.5, to_rate)
@@ -271,9 +267,7 @@ def test_writing_to_a_full_disk_is_one_clear_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(100, 100, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limit[1]))
     try:
-        with pytest.raises(
-            RaveCourseError, match="Could not write .*No space left on device. Free some disk"
-        ):
+        with pytest.raises(RaveCourseError, match="Could not write .*No space left on device. Free some disk"):
             audio.write(tmp_path / "x.wav", noise(1, 60_000), RATE)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -290,9 +284,7 @@ def test_ffmpeg_is_asked_for_what_libsndfile_cannot_read(tmp_path, stand_in_ffmp
     assert audio.info(tmp_path / "film.m4a") == audio.AudioInfo(3.0, 22050, 2, "ffmpeg")
     assert audio.read(tmp_path / "film.m4a", 44100, 1)[0].shape == (1, 132300)
     assert sum(block.shape[1] for block in audio.blocks(tmp_path / "film.m4a", block_seconds=0.01)) == 66150
-    next(
-        iter(audio.blocks(tmp_path / "film.m4a", block_seconds=0.01))
-    ).sum()  # left early: the program is ended
+    next(iter(audio.blocks(tmp_path / "film.m4a", block_seconds=0.01))).sum()  # left early: the program is ended
     with pytest.raises(UnreadableSound, match="ffmpeg says: Invalid data found"):
         audio.read(tmp_path / "damaged.m4a")
     with pytest.raises(BrokenOff, match="damaged after 3.00 s"):
@@ -340,9 +332,7 @@ def test_loudness_of_reference_tones(rate):
     assert audio.loudness_lufs(tone, rate) == pytest.approx(-3.01, abs=0.05)  # BS.1770: 0 dBFS in one channel
     assert audio.loudness_lufs(tone.expand(2, -1), rate) == pytest.approx(0.0, abs=0.05)
     assert audio.loudness_lufs(tone * 0.1, rate) == pytest.approx(-23.01, abs=0.05)
-    assert audio.loudness_lufs(tone[:, : rate // 5], rate) == pytest.approx(
-        -3.01, abs=0.3
-    )  # shorter than a window
+    assert audio.loudness_lufs(tone[:, : rate // 5], rate) == pytest.approx(-3.01, abs=0.3)  # shorter than a window
 
 
 def test_loudness_gates_pauses():
@@ -352,9 +342,9 @@ def test_loudness_gates_pauses():
         return torch.cat([sine(1000, seconds, 10 ** (db / 20)) for db, seconds in parts], dim=1).expand(2, -1)
 
     assert audio.loudness_lufs(stereo((-36, 10), (-23, 60), (-36, 10)), RATE) == pytest.approx(-23.0, abs=0.1)
-    assert audio.loudness_lufs(
-        stereo((-72, 10), (-36, 10), (-23, 60), (-36, 10), (-72, 10)), RATE
-    ) == pytest.approx(-23.0, abs=0.1)
+    assert audio.loudness_lufs(stereo((-72, 10), (-36, 10), (-23, 60), (-36, 10), (-72, 10)), RATE) == pytest.approx(
+        -23.0, abs=0.1
+    )
     assert audio.loudness_lufs(torch.zeros(1, RATE), RATE) == -math.inf
     assert audio.loudness_lufs(torch.zeros(1, 0), RATE) == -math.inf
 
@@ -411,10 +401,7 @@ def test_find(tmp_path):
     assert [path.relative_to(folder).as_posix() for path in audio.find(folder)] == expected
     assert audio.find(folder, folder, folder / "a b", folder / "link.wav") == audio.find(folder)
     reasons = {path.name: reason for path, reason in scan(folder)[1]}
-    assert (
-        reasons["notes.txt"] == "not sound"
-        and reasons["nowhere.wav"] == reasons["pipe.wav"] == "leads to no file"
-    )
+    assert reasons["notes.txt"] == "not sound" and reasons["nowhere.wav"] == reasons["pipe.wav"] == "leads to no file"
     assert reasons[".hidden.wav"].startswith("hidden")
     with pytest.raises(RaveCourseError, match="There is no folder .*/gone"):
         audio.find(tmp_path / "gone")

@@ -50,8 +50,11 @@ def chapter(*outputs: dict, tags: tuple[str, ...] = ()) -> nbformat.NotebookNode
 
 
 def played(*sounds: bytes) -> dict:
-    html = "".join(f'<audio controls="controls" ><source src="data:audio/wav;base64,{base64.b64encode(sound).decode()}"'
-                   ' type="audio/wav" />Your browser</audio>' for sound in sounds)
+    html = "".join(
+        f'<audio controls="controls" ><source src="data:audio/wav;base64,{base64.b64encode(sound).decode()}"'
+        ' type="audio/wav" />Your browser</audio>'
+        for sound in sounds
+    )
     return {"output_type": "display_data", "metadata": {}, "data": {"text/html": html, "text/plain": "<Audio>"}}
 
 
@@ -72,13 +75,16 @@ def test_sounds_become_small_files_of_the_same_sound(tmp_path: Path) -> None:
 
 def test_of_what_moves_only_its_picture_is_kept(tmp_path: Path) -> None:
     view = {f"{pages.WIDGETS}-view+json": {"model_id": "a"}, "text/plain": "FloatSlider()"}
-    shown = [{"output_type": "display_data", "metadata": {}, "data": {**view, **more}}
-             for more in ({}, {"image/png": "AAAA"}, {"text/html": "<b>50 %</b>"})]
+    shown = [
+        {"output_type": "display_data", "metadata": {}, "data": {**view, **more}}
+        for more in ({}, {"image/png": "AAAA"}, {"text/html": "<b>50 %</b>"})
+    ]
     notebook = chapter(*shown)
     notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {}}
     pages.with_small_sounds(notebook, tmp_path, "x")
     assert [dict(output.data) for output in notebook.cells[0].outputs] == [
-        {"image/png": "AAAA", "text/plain": "FloatSlider()"}]
+        {"image/png": "AAAA", "text/plain": "FloatSlider()"}
+    ]
     assert "widgets" not in notebook.metadata
 
 
@@ -121,15 +127,17 @@ def project(folder: Path) -> Path:
     (folder / "docs" / "glossary.md").write_text("# Glossary\n\n**hop**: [there](../notebooks/00_first.ipynb).\n")
     (folder / "docs" / "box.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
     prose = "# 00 First\n\n![a box](../docs/box.svg) [words](../docs/glossary.md) [licence](../LICENSE)\n\n$$\\mu^2$$"
-    nbformat.write(nbformat.v4.new_notebook(cells=[
-        nbformat.v4.new_markdown_cell(prose), nbformat.v4.new_code_cell(CHAPTER)]),
-        folder / "notebooks" / "00_first.ipynb")
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(prose), nbformat.v4.new_code_cell(CHAPTER)]),
+        folder / "notebooks" / "00_first.ipynb",
+    )
     return folder
 
 
 @pytest.mark.skipif(importlib.util.find_spec("sphinx_book_theme") is None, reason="make book installs what it needs")
 def test_a_book_of_one_chapter_is_whole_and_made_again_without_running_it(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     from book import make_book
 
     root = project(tmp_path / "my course")
@@ -155,19 +163,23 @@ def site(folder: Path, body: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("body, problem", [
-    ('<a href="other.html#top">x</a><a href="https://arxiv.org">y</a><audio src="good.mp3"></audio>', None),
-    ('<a href="gone.html">x</a>', "the link gone.html leads nowhere"),
-    ('<a href="other.html#down">x</a>', "leads to no place in other.html"),
-    ('<a href="#down">x</a>', "leads to no place in index.html"),
-    ('<img src="gone.png">', "gone.png is missing"),
-    ('<audio src="gone.mp3"></audio>', "gone.mp3 is missing"),
-    ('<audio><source src="a.mp3"></audio>', "a.mp3 cannot be played"),
-    ('<audio src="data:audio/wav;base64,AAAA"></audio>', "stands in the page itself"),
-    ('<script src="https://example.org/x.js"></script>', "from elsewhere"),
-])
-def test_what_is_missing_is_found(body: str, problem: str | None, tmp_path: Path,
-                                  capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "body, problem",
+    [
+        ('<a href="other.html#top">x</a><a href="https://arxiv.org">y</a><audio src="good.mp3"></audio>', None),
+        ('<a href="gone.html">x</a>', "the link gone.html leads nowhere"),
+        ('<a href="other.html#down">x</a>', "leads to no place in other.html"),
+        ('<a href="#down">x</a>', "leads to no place in index.html"),
+        ('<img src="gone.png">', "gone.png is missing"),
+        ('<audio src="gone.mp3"></audio>', "gone.mp3 is missing"),
+        ('<audio><source src="a.mp3"></audio>', "a.mp3 cannot be played"),
+        ('<audio src="data:audio/wav;base64,AAAA"></audio>', "stands in the page itself"),
+        ('<script src="https://example.org/x.js"></script>', "from elsewhere"),
+    ],
+)
+def test_what_is_missing_is_found(
+    body: str, problem: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = site(tmp_path / "site", body)
     found = links.problems(folder)
     assert len(found) == (problem is not None) and all(problem in text for text in found), found

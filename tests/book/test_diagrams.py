@@ -12,7 +12,8 @@ from ravecourse.errors import RaveCourseError
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BY_PRESET = ("journey", "phase_one", "phase_two")
 DRAWN = [(name, {}) for name in diagrams.PICTURES] + [
-    (name, {"name": chosen}) for name in BY_PRESET for chosen in PRESETS if chosen != "tiny"]
+    (name, {"name": chosen}) for name in BY_PRESET for chosen in PRESETS if chosen != "tiny"
+]
 
 
 def test_the_committed_pictures_are_what_the_program_draws(tmp_path: Path) -> None:

@@ -45,16 +45,24 @@ def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, 
 
 
 def program(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "ravecourse", *map(str, words)], capture_output=True, text=True,
-                          env={**os.environ, **environment}, cwd=Path(__file__).parents[2], timeout=120)
+    return subprocess.run(
+        [sys.executable, "-m", "ravecourse", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parents[2],
+        timeout=120,
+    )
 
 
 def test_help_of_every_verb_has_an_example_and_loads_nothing_heavy() -> None:
     assert all(verb in program("--help").stdout for verb in VERBS)
-    code = ("import sys; from ravecourse import cli\n"
-            f"for verb in {VERBS!r}: assert cli.main([verb, '--help']) == 0\n"
-            "heavy = {'torch', 'numpy', 'matplotlib', 'scipy'} & set(sys.modules)\n"
-            "assert not heavy, heavy")
+    code = (
+        "import sys; from ravecourse import cli\n"
+        f"for verb in {VERBS!r}: assert cli.main([verb, '--help']) == 0\n"
+        "heavy = {'torch', 'numpy', 'matplotlib', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for verb in VERBS:
@@ -84,8 +92,10 @@ def mistakes(work: Path) -> dict[str, tuple[list[object], str]]:
     old = torch.load(work / "run" / "checkpoint.pt", weights_only=True)
     torch.save({**old, "format": 99}, work / "other.pt")
     settings = json.loads(old["model_config"])
-    other = {**{name: value for name, value in old.items() if name != "digest"},
-             "model_config": json.dumps({**settings, "colour": "blue"})}
+    other = {
+        **{name: value for name, value in old.items() if name != "digest"},
+        "model_config": json.dumps({**settings, "colour": "blue"}),
+    }
     torch.save({**other, "digest": checkpoint.digest(other)}, work / "unknown.pt")
     (work / "cut.pt").write_bytes((work / "run" / "checkpoint.pt").read_bytes()[:-300])
     model, data, gone = work / "model.ts", work / "dataset", work / "gone"
@@ -116,14 +126,20 @@ def mistakes(work: Path) -> dict[str, tuple[list[object], str]]:
         "info of a folder": (["info", work / "nothing"], "neither a dataset"),
         "info of a text": (["info", work / "text.ts"], "no TorchScript"),
         "render through a text": (["render", work / "text.ts", work / "sounds/0.wav", work / "o.wav"], "no Torch"),
-        "render through weights": (["render", work / "run/checkpoint.pt", work / "sounds/0.wav", work / "o.wav"],
-                                   "ravecourse export"),
+        "render through weights": (
+            ["render", work / "run/checkpoint.pt", work / "sounds/0.wav", work / "o.wav"],
+            "ravecourse export",
+        ),
         "render a missing sound": (["render", model, gone, work / "o.wav"], "gone"),
         "render a damaged sound": (["render", model, work / "bad/broken.wav", work / "o.wav"], "broken.wav"),
-        "render with another method": (["render", model, work / "sounds/0.wav", work / "o.wav", "--method", "sing"],
-                                       "'sing'.*encode"),
-        "render with a strange buffer": (["render", model, work / "sounds/0.wav", work / "o.wav", "--buffer", -1],
-                                         "-1"),
+        "render with another method": (
+            ["render", model, work / "sounds/0.wav", work / "o.wav", "--method", "sing"],
+            "'sing'.*encode",
+        ),
+        "render with a strange buffer": (
+            ["render", model, work / "sounds/0.wav", work / "o.wav", "--buffer", -1],
+            "-1",
+        ),
         "render to a strange format": (["render", model, work / "sounds/0.wav", work / "o.xyz"], "xyz"),
         "bench a missing file": (["bench", work / "gone.ts"], "gone.ts"),
         "bench a wrong preset": (["bench", "huge"], "'huge'"),
@@ -158,8 +174,22 @@ def test_a_full_disk_is_told(work: Path, monkeypatch: pytest.MonkeyPatch, capsys
     status, _, err = call(capsys, "render", work / "model.ts", work / "sounds" / "0.wav", work / "o.wav")
     assert status == 2 and "space" in err and err.count("\n") == 1
     monkeypatch.setattr("torch.save", full)
-    status, _, err = call(capsys, "train", "--data", work / "dataset", "--out", work / "full", "--phase-one-steps", 1,
-                          "--phase-two-steps", 0, "--batch", 1, "--crop", 2048)
+    status, _, err = call(
+        capsys,
+        "train",
+        "--data",
+        work / "dataset",
+        "--out",
+        work / "full",
+        "--phase-one-steps",
+        1,
+        "--phase-two-steps",
+        0,
+        "--batch",
+        1,
+        "--crop",
+        2048,
+    )
     assert status == 2 and "space" in err.strip().splitlines()[-1]
 
 
@@ -174,8 +204,9 @@ def test_an_interrupted_command_is_kind(monkeypatch: pytest.MonkeyPatch, capsys:
 
 def test_a_reader_that_stops_early_is_no_error(work: Path) -> None:
     words = [sys.executable, "-m", "ravecourse", "info", str(work / "model.ts")]
-    done = subprocess.run(f"{shlex.join(words)} | head -1", shell=True, capture_output=True, text=True,
-                          cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        f"{shlex.join(words)} | head -1", shell=True, capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
     assert "TorchScript model" in done.stdout and "Traceback" not in done.stderr
 
 

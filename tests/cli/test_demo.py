@@ -62,7 +62,8 @@ def test_bundled_instruments(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_own_recordings_in_mixed_formats_and_rates(tmp_path: Path) -> None:
     mine = tmp_path / "my sounds"
     for i, (name, rate, channels) in enumerate(
-            [("a.wav", 44100, 2), ("b.flac", 22050, 1), ("c.ogg", 48000, 2), ("sub/d.aiff", 32000, 1)]):
+        [("a.wav", 44100, 2), ("b.flac", 22050, 1), ("c.ogg", 48000, 2), ("sub/d.aiff", 32000, 1)]
+    ):
         sound = render("voice", 2, seed=i, sample_rate=rate)
         audio.write(mine / name, sound.expand(channels, -1), rate, "PCM_16")
     (mine / "notes.txt").write_text("not a sound")
@@ -70,8 +71,10 @@ def test_own_recordings_in_mixed_formats_and_rates(tmp_path: Path) -> None:
     assert demo.run(mine, tmp_path / "demo", training_minutes=0.01, model_config=SMALL) == 0
     report = results(tmp_path / "demo")
     assert "your recordings" in report and "broken.wav" in report
-    assert "licence" not in contract.load(tmp_path / "demo" / "model.ts").metadata or \
-        contract.load(tmp_path / "demo" / "model.ts").metadata["licence"] != "CC0-1.0"
+    assert (
+        "licence" not in contract.load(tmp_path / "demo" / "model.ts").metadata
+        or contract.load(tmp_path / "demo" / "model.ts").metadata["licence"] != "CC0-1.0"
+    )
 
 
 def test_step_counts_fill_the_time(tmp_path: Path) -> None:
@@ -96,19 +99,24 @@ def test_distances_know_silence_and_equality() -> None:
     assert 0 < quieter.log_mel < silence.log_mel
 
 
-@pytest.mark.parametrize("words, message", [
-    (["--data", "/no/such/folder"], "no folder"),
-    (["--training-minutes", "0"], "training-minutes"),
-])
-def test_mistakes_are_one_line(words: list[str], message: str, tmp_path: Path,
-                               capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--data", "/no/such/folder"], "no folder"),
+        (["--training-minutes", "0"], "training-minutes"),
+    ],
+)
+def test_mistakes_are_one_line(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert demo.main([*words, "--out", str(tmp_path / "demo")]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
 
 
-def test_an_interrupt_is_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                              capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupt_is_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 

@@ -40,9 +40,22 @@ def look(name: str) -> doctor.Check:
 def test_everything_is_looked_at_and_what_is_not_there_has_advice(machine: Path) -> None:
     checks = doctor.table()
     names = [check.name for check in checks]
-    assert names == ["Python", "PyTorch", "device", "torchaudio", "sound files", "ffmpeg", "notebooks",
-                     "cores, memory", "disk", "audio output", "C++ compiler", "CMake", "Pure Data",
-                     "nn~ external"]
+    assert names == [
+        "Python",
+        "PyTorch",
+        "device",
+        "torchaudio",
+        "sound files",
+        "ffmpeg",
+        "notebooks",
+        "cores, memory",
+        "disk",
+        "audio output",
+        "C++ compiler",
+        "CMake",
+        "Pure Data",
+        "nn~ external",
+    ]
     for check in checks:
         assert check.status in (doctor.OK, doctor.MISSING, doctor.OPTIONAL)
         assert bool(check.advice) == (check.status != doctor.OK), check
@@ -55,14 +68,17 @@ def test_this_environment_has_what_is_required(machine: Path, capsys: pytest.Cap
     assert "Ready for the course" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name, program, says", [
-    ("C++ compiler", "g++", "g++ (GCC) 13.2.0"),
-    ("C++ compiler", "clang++", "clang version 18"),
-    ("CMake", "cmake", "cmake version 3.30.1"),
-    ("ffmpeg", "ffmpeg", "ffmpeg version 7.0 Copyright (c)"),
-    ("Pure Data", "pd", "Pd-0.55.2"),
-    ("Pure Data", "puredata", "Pd-0.53.1"),
-])
+@pytest.mark.parametrize(
+    "name, program, says",
+    [
+        ("C++ compiler", "g++", "g++ (GCC) 13.2.0"),
+        ("C++ compiler", "clang++", "clang version 18"),
+        ("CMake", "cmake", "cmake version 3.30.1"),
+        ("ffmpeg", "ffmpeg", "ffmpeg version 7.0 Copyright (c)"),
+        ("Pure Data", "pd", "Pd-0.55.2"),
+        ("Pure Data", "puredata", "Pd-0.53.1"),
+    ],
+)
 def test_programs_are_found_by_path(machine: Path, name: str, program: str, says: str) -> None:
     assert look(name).status == doctor.OPTIONAL
     add(machine, program, says)

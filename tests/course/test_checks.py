@@ -36,17 +36,26 @@ def notebook_of(chapter: str, folder: str = "notebooks") -> Path:
 def cells_of(path: Path, tag: str | None = None) -> list[str]:
     """The code cells (those with a tag), without the lines that only IPython understands."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells
-               if cell["cell_type"] == "code" and (tag is None or tag in cell["metadata"].get("tags", []))]
-    return ["\n".join("" if line.startswith(("%", "!")) else line for line in source.splitlines())
-            for source in sources]
+    sources = [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code" and (tag is None or tag in cell["metadata"].get("tags", []))
+    ]
+    return [
+        "\n".join("" if line.startswith(("%", "!")) else line for line in source.splitlines()) for source in sources
+    ]
 
 
 def calls(source: str) -> list[str]:
     """The exercises that a cell calls, as "NN name"."""
     found = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    return [f"{call.value.attr[-2:]} {call.attr}" for call in found if isinstance(call, ast.Attribute)
-            and isinstance(call.value, ast.Attribute) and call.value.attr.startswith("chapter_")]
+    return [
+        f"{call.value.attr[-2:]} {call.attr}"
+        for call in found
+        if isinstance(call, ast.Attribute)
+        and isinstance(call.value, ast.Attribute)
+        and call.value.attr.startswith("chapter_")
+    ]
 
 
 def ends_with(source: str) -> list[str]:
@@ -191,8 +200,11 @@ def test_wrong_answers_name_exercises_that_exist(chapter: str) -> None:
 
 
 @each
-@pytest.mark.parametrize("odd", ["a word", object(), [], torch.zeros(0), float("nan"), lambda *any_thing: "a word"],
-                         ids=["text", "object", "empty", "empty-tensor", "nan", "function-to-text"])
+@pytest.mark.parametrize(
+    "odd",
+    ["a word", object(), [], torch.zeros(0), float("nan"), lambda *any_thing: "a word"],
+    ids=["text", "object", "empty", "empty-tensor", "nan", "function-to-text"],
+)
 def test_no_answer_whatever_gets_past_or_breaks_the_check(exercise: Exercise, odd: Any) -> None:
     """Also a value where a function is asked for, and the other way round."""
     attempt: Callable[..., Feedback] = fresh(exercise)

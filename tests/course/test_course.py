@@ -18,8 +18,10 @@ AS_A_WHOLE = ("synth", "course.checks", "course.widgets")  # packages that a cha
 
 def modules() -> dict[str, ast.Module]:
     """Name, as a chapter writes it -> source; a package's parts belong to the package (`synth`, `widgets` ...)."""
-    return {path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): ast.parse(path.read_text("utf-8"))
-            for path in sorted(PACKAGE.rglob("*.py"))}
+    return {
+        path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): ast.parse(path.read_text("utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
 
 
 def chapters_named(text: str | None) -> set[str]:
@@ -48,14 +50,22 @@ def taught(chapter: str) -> set[str]:
 
 
 TREES = modules()
-TOP = sorted({next((whole for whole in AS_A_WHOLE if name.startswith(f"{whole}.")), name) for name in TREES
-              if name.split(".")[-1] not in WITHOUT_CHAPTER})
+TOP = sorted(
+    {
+        next((whole for whole in AS_A_WHOLE if name.startswith(f"{whole}.")), name)
+        for name in TREES
+        if name.split(".")[-1] not in WITHOUT_CHAPTER
+    }
+)
 
 
 def named_by(module: str) -> set[str]:
     """The chapters that the docstrings of a module, or of a package and its parts, name."""
-    trees = [tree for name, tree in TREES.items() if name == module or name.startswith(f"{module}.")
-             and not name.startswith("course.checks.chapter_")]  # those belong to their chapters without being taught
+    trees = [
+        tree
+        for name, tree in TREES.items()
+        if name == module or name.startswith(f"{module}.") and not name.startswith("course.checks.chapter_")
+    ]  # those belong to their chapters without being taught
     nodes = [node for tree in trees for top in public(tree) for node in [top, *methods(top)]]
     return set().union(*(chapters_named(ast.get_docstring(node)) for node in [*trees, *nodes]))
 
@@ -65,14 +75,17 @@ def teaching(module: str) -> set[str]:
     return {chapter for chapter in CHAPTERS if module in taught(chapter)}
 
 
-@pytest.mark.parametrize("text, chapters", [
-    ("Notebook: 04.", {"04"}),
-    ("Notebooks: 04, 06.", {"04", "06"}),
-    ("Source: this course. Notebook: 03 (models), 04 and 06 (training).", {"03", "04", "06"}),
-    ("Notebook:\n04.", {"04"}),
-    ("Source: arXiv 2111.05011, section 3.", set()),
-    (None, set()),
-])
+@pytest.mark.parametrize(
+    "text, chapters",
+    [
+        ("Notebook: 04.", {"04"}),
+        ("Notebooks: 04, 06.", {"04", "06"}),
+        ("Source: this course. Notebook: 03 (models), 04 and 06 (training).", {"03", "04", "06"}),
+        ("Notebook:\n04.", {"04"}),
+        ("Source: arXiv 2111.05011, section 3.", set()),
+        (None, set()),
+    ],
+)
 def test_how_chapters_are_read_from_a_docstring(text: str | None, chapters: set[str]) -> None:
     assert chapters_named(text) == chapters
 
@@ -86,8 +99,14 @@ def test_all_eleven_chapters_are_there() -> None:
     assert list(CHAPTERS) == [f"{number:02d}" for number in range(11)]
 
 
-@pytest.mark.parametrize("module", sorted(name for name in TREES if name.split(".")[-1] not in WITHOUT_CHAPTER
-                                          and not name.startswith("course.checks.chapter_")))
+@pytest.mark.parametrize(
+    "module",
+    sorted(
+        name
+        for name in TREES
+        if name.split(".")[-1] not in WITHOUT_CHAPTER and not name.startswith("course.checks.chapter_")
+    ),
+)
 def test_each_public_name_says_where_it_is_taught(module: str) -> None:
     for node in public(TREES[module]):
         chapters = chapters_named(ast.get_docstring(node))
@@ -109,15 +128,20 @@ def test_a_module_is_taught_where_it_says(module: str) -> None:
     claimed = named_by(module)
     assert claimed, f"ravecourse.{module} names no notebook"
     missing = claimed - teaching(module)
-    assert not missing, f"ravecourse.{module} says 'Notebook: {', '.join(sorted(missing))}', " \
-                        f"which does not list it under Modules of this chapter"
+    assert not missing, (
+        f"ravecourse.{module} says 'Notebook: {', '.join(sorted(missing))}', "
+        f"which does not list it under Modules of this chapter"
+    )
 
 
 # --- links ---------------------------------------------------------------------------------------------------
 
 
-PAGES = [path for pattern in ("*.md", "docs/*.md", "data/**/*.md", "benchmarks/*.md", "notebooks/**/*.ipynb")
-         for path in sorted(ROOT.glob(pattern))]
+PAGES = [
+    path
+    for pattern in ("*.md", "docs/*.md", "data/**/*.md", "benchmarks/*.md", "notebooks/**/*.ipynb")
+    for path in sorted(ROOT.glob(pattern))
+]
 
 
 def prose(path: Path) -> str:

@@ -19,8 +19,14 @@ HINT = "Look at the sign."
 def double(function: Callable[[torch.Tensor], torch.Tensor]) -> Verdict:
     """Twice the input."""
     x = torch.arange(8.0)
-    return compare(ask(function, x), 2 * x, "the doubled signal", draw=True, unit="V",
-                   usual={"That is the square: multiply by 2, not by itself.": x**2})
+    return compare(
+        ask(function, x),
+        2 * x,
+        "the doubled signal",
+        draw=True,
+        unit="V",
+        usual={"That is the square: multiply by 2, not by itself.": x**2},
+    )
 
 
 @exercise("03", HINT)
@@ -72,44 +78,59 @@ def test_the_hint_comes_with_the_second_wrong_try(tries: int) -> None:
     assert HINT not in seven(7).message
 
 
-@pytest.mark.parametrize("source", [
-    "def answer(x):\n    ...\n",
-    'def answer(x):\n    """Says what to do, with a ... in it."""\n    ...\n',
-    "def answer(x):\n    return ...\n",
-    "def answer(x):\n    pass\n",
-    "def answer(x):\n    y = ...\n    return y + x\n",
-    "def answer(x):\n    length = len(x)\n    y = ...\n    return y\n",
-    "def answer(x):\n    length = len(x)\n    ...  # your lines\n",
-    "answer = ...",
-    "answer = None",
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def answer(x):\n    ...\n",
+        'def answer(x):\n    """Says what to do, with a ... in it."""\n    ...\n',
+        "def answer(x):\n    return ...\n",
+        "def answer(x):\n    pass\n",
+        "def answer(x):\n    y = ...\n    return y + x\n",
+        "def answer(x):\n    length = len(x)\n    y = ...\n    return y\n",
+        "def answer(x):\n    length = len(x)\n    ...  # your lines\n",
+        "answer = ...",
+        "answer = None",
+    ],
+)
 def test_a_stub_is_no_wrong_try(source: str) -> None:
     feedback = double(written(source))
     assert feedback.passed is None and "not attempted yet" in feedback.message
     assert double.wrong_tries == 0
 
 
-@pytest.mark.parametrize("source", [
-    "def answer(x):\n    y = 2 * x\n",
-    "def answer(x):\n    x *= 2\n",
-    "def answer(x):\n    y = x[..., :3]\n    print(y)\n",
-    'def answer(x):\n    """Doubles ..."""\n    for part in x:\n        part += part\n',
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def answer(x):\n    y = 2 * x\n",
+        "def answer(x):\n    x *= 2\n",
+        "def answer(x):\n    y = x[..., :3]\n    print(y)\n",
+        'def answer(x):\n    """Doubles ..."""\n    for part in x:\n        part += part\n',
+    ],
+)
 def test_a_missing_return_is_told(source: str) -> None:
     feedback = double(written(source))
     assert feedback.passed is False
     assert "answer returned nothing" in feedback.message and "return" in feedback.message
 
 
-@pytest.mark.parametrize("source, name, line", [
-    ("def answer(x):\n    y = 2 * x\n    return y / missing\n", "NameError", "line 3: return y / missing"),
-    ("def answer(x):\n    return x.reshape(3, 3)\n", "RuntimeError", "line 2: return x.reshape(3, 3)"),
-    ("def help(x):\n    return 1 / 0\n\ndef answer(x):\n    return help(x)\n", "ZeroDivisionError",
-     "line 2: return 1 / 0"),
-    ("def answer(x):\n    import statistics\n    return statistics.mean([])\n", "StatisticsError",
-     "line 3: return statistics.mean([])"),
-    ("def answer(x):\n    assert len(x) == 3\n    return x\n", "AssertionError", "line 2: assert len(x) == 3"),
-])
+@pytest.mark.parametrize(
+    "source, name, line",
+    [
+        ("def answer(x):\n    y = 2 * x\n    return y / missing\n", "NameError", "line 3: return y / missing"),
+        ("def answer(x):\n    return x.reshape(3, 3)\n", "RuntimeError", "line 2: return x.reshape(3, 3)"),
+        (
+            "def help(x):\n    return 1 / 0\n\ndef answer(x):\n    return help(x)\n",
+            "ZeroDivisionError",
+            "line 2: return 1 / 0",
+        ),
+        (
+            "def answer(x):\n    import statistics\n    return statistics.mean([])\n",
+            "StatisticsError",
+            "line 3: return statistics.mean([])",
+        ),
+        ("def answer(x):\n    assert len(x) == 3\n    return x\n", "AssertionError", "line 2: assert len(x) == 3"),
+    ],
+)
 def test_code_that_stops_is_told_with_its_own_line(source: str, name: str, line: str) -> None:
     feedback = double(written(source))
     assert feedback.passed is False
@@ -123,34 +144,55 @@ def test_what_the_judge_itself_cannot_read_is_told_as_such() -> None:
     assert seven(1, 2).passed is False
 
 
-@pytest.mark.parametrize("value", [
-    torch.tensor(7), torch.tensor(7.0, requires_grad=True), torch.tensor(7.0, dtype=torch.bfloat16), np.float32(7), 7,
-    7.0, np.array(7), 7 + 0j,
-])
+@pytest.mark.parametrize(
+    "value",
+    [
+        torch.tensor(7),
+        torch.tensor(7.0, requires_grad=True),
+        torch.tensor(7.0, dtype=torch.bfloat16),
+        np.float32(7),
+        7,
+        7.0,
+        np.array(7),
+        7 + 0j,
+    ],
+)
 def test_a_number_may_come_in_any_dress(value: Any) -> None:
     assert seven(value).passed is True
 
 
-@pytest.mark.parametrize("value", [
-    [1, 2], (1.0, 2.0), np.array([1, 2]), torch.tensor([1, 2]), [torch.tensor(1.0), torch.tensor(2.0)],
-    [torch.tensor(1.0, requires_grad=True), 2], range(1, 3), torch.tensor([1, 2]).conj(),
-])
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1, 2],
+        (1.0, 2.0),
+        np.array([1, 2]),
+        torch.tensor([1, 2]),
+        [torch.tensor(1.0), torch.tensor(2.0)],
+        [torch.tensor(1.0, requires_grad=True), 2],
+        range(1, 3),
+        torch.tensor([1, 2]).conj(),
+    ],
+)
 def test_so_may_a_sequence(value: Any) -> None:
     assert compare(value, [1, 2], "it").right
     assert not compare(value, [1, 3], "it").right
 
 
-@pytest.mark.parametrize("yours, words", [
-    (torch.tensor([1.0, math.nan]), "1 of 2 numbers of it are NaN"),
-    ([math.inf, -math.inf], "2 of 2 numbers of it are NaN or infinite"),
-    (complex("nan"), "The shape of it is a single number; expected is [2]"),
-    (torch.zeros(2, 1), "The shape of it is [2, 1]; expected is [2]"),
-    (torch.zeros(0), "The shape of it is [0]"),
-    ([[1, 2], [3]], "numbers were expected; yours is list"),
-    ("12", "numbers were expected; yours is str: '12'"),
-    ({"a": 1}, "numbers were expected; yours is dict"),
-    ([None, 1], "numbers were expected"),
-])
+@pytest.mark.parametrize(
+    "yours, words",
+    [
+        (torch.tensor([1.0, math.nan]), "1 of 2 numbers of it are NaN"),
+        ([math.inf, -math.inf], "2 of 2 numbers of it are NaN or infinite"),
+        (complex("nan"), "The shape of it is a single number; expected is [2]"),
+        (torch.zeros(2, 1), "The shape of it is [2, 1]; expected is [2]"),
+        (torch.zeros(0), "The shape of it is [0]"),
+        ([[1, 2], [3]], "numbers were expected; yours is list"),
+        ("12", "numbers were expected; yours is str: '12'"),
+        ({"a": 1}, "numbers were expected; yours is dict"),
+        ([None, 1], "numbers were expected"),
+    ],
+)
 def test_what_are_no_such_numbers_is_said(yours: Any, words: str) -> None:
     verdict = compare(yours, [1.0, 2.0], "it")
     assert not verdict.right and words in verdict.words
@@ -176,7 +218,9 @@ def test_complex_numbers_are_compared_with_their_phase() -> None:
 def test_the_picture_holds_both_curves() -> None:
     axis = beside([1.0, 2.0], torch.tensor([3.0, 4.0]), "level").axes[0]
     assert {line.get_label(): line.get_ydata().tolist() for line in axis.lines} == {
-        "expected": [3.0, 4.0], "yours": [1.0, 2.0]}
+        "expected": [3.0, 4.0],
+        "yours": [1.0, 2.0],
+    }
     assert axis.get_xlabel() == "index" and axis.get_ylabel() == "level"
 
 

@@ -117,22 +117,39 @@ def test_a_path_of_a_machine_is_seen_and_others_are_not(text: str) -> None:
 
 def ran() -> dict:
     """A notebook as Jupyter leaves it, with all that is to go."""
+
     def code(outputs: list[dict], **metadata: object) -> dict:
-        return {"cell_type": "code", "id": "a", "metadata": metadata, "execution_count": 1, "source": "1",
-                "outputs": outputs}
+        return {
+            "cell_type": "code",
+            "id": "a",
+            "metadata": metadata,
+            "execution_count": 1,
+            "source": "1",
+            "outputs": outputs,
+        }
 
     def shown(**data: str) -> dict:
-        return {"output_type": "display_data", "metadata": {"a": 1},
-                "data": {kind.replace("_", "/", 1): value for kind, value in data.items()}}
+        return {
+            "output_type": "display_data",
+            "metadata": {"a": 1},
+            "data": {kind.replace("_", "/", 1): value for kind, value in data.items()},
+        }
 
     widget = {"output_type": "display_data", "metadata": {}, "data": {clean_notebooks.WIDGETS + "-view+json": {}}}
     return {
-        "nbformat": 4, "nbformat_minor": 5,
+        "nbformat": 4,
+        "nbformat_minor": 5,
         "metadata": {"widgets": {"state": {}}, "kernelspec": {"name": "other"}},
         "cells": [
             code([shown(text_html="<audio src='data:audio/wav;base64,AAAA'>", text_plain="<Audio object>")]),
-            code([widget, {"output_type": "stream", "name": "stderr", "text": "50 %"},
-                  {"output_type": "stream", "name": "stdout", "text": "12"}], execution={"iopub": "now"}),
+            code(
+                [
+                    widget,
+                    {"output_type": "stream", "name": "stderr", "text": "50 %"},
+                    {"output_type": "stream", "name": "stdout", "text": "12"},
+                ],
+                execution={"iopub": "now"},
+            ),
             code([{"output_type": "stream", "name": "stdout", "text": "/home/me"}], tags=[clean_notebooks.MACHINE_TAG]),
             code([{"output_type": "error", "ename": "ValueError", "evalue": "no", "traceback": []}]),
         ],
@@ -155,14 +172,20 @@ def test_problems_name_what_is_wrong() -> None:
     wrong = ran()
     assert "python -m book.clean_notebooks" in clean_notebooks.problems(wrong)[0]
     clean_notebooks.stripped(wrong)
-    wrong["cells"][0]["outputs"] = [{"output_type": "display_data", "metadata": {},
-                                    "data": {"image/png": "A" * (clean_notebooks.LARGEST_FIGURE + 1)}}]
+    wrong["cells"][0]["outputs"] = [
+        {
+            "output_type": "display_data",
+            "metadata": {},
+            "data": {"image/png": "A" * (clean_notebooks.LARGEST_FIGURE + 1)},
+        }
+    ]
     assert any("smaller" in problem for problem in clean_notebooks.problems(wrong))
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"cells": [{}]}', None])
-def test_what_is_no_notebook_is_refused(content: str | None, tmp_path: Path,
-                                        capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_notebook_is_refused(
+    content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "x.ipynb"
     if content is not None:
         path.write_text(content)

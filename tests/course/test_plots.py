@@ -44,8 +44,10 @@ def test_waveforms_and_short_or_empty_sounds() -> None:
 
 def curves(path: Path, steps: int) -> Path:
     lines = ["step,phase,seconds,loss,critics,note"]
-    lines += [f"{i},{1 if i <= steps // 2 else 2},{i / 10},{100 / i},{i % 7 if i > steps // 2 else ''},x"
-              for i in range(1, steps + 1)]
+    lines += [
+        f"{i},{1 if i <= steps // 2 else 2},{i / 10},{100 / i},{i % 7 if i > steps // 2 else ''},x"
+        for i in range(1, steps + 1)
+    ]
     path.write_text("\n".join(lines) + "\n")
     return path
 

@@ -67,12 +67,17 @@ def everything(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
 
 
 def all_of_them(model: RAVE, recording: torch.Tensor) -> list[base.CourseWidget]:
-    return [widgets.LatentExplorer(model, recording, seconds=0.5), widgets.TraceScrubber(model, recording),
-            widgets.BlockViewer(model, recording, seconds=0.3), widgets.ABX(recording, -recording, RATE),
-            widgets.LiveCurves()]
+    return [
+        widgets.LatentExplorer(model, recording, seconds=0.5),
+        widgets.TraceScrubber(model, recording),
+        widgets.BlockViewer(model, recording, seconds=0.3),
+        widgets.ABX(recording, -recording, RATE),
+        widgets.LiveCurves(),
+    ]
 
 
 # --- what all share
+
 
 def test_controls_are_labelled_and_players_stay_silent_until_asked(model: RAVE, recording: torch.Tensor) -> None:
     for widget in all_of_them(model, recording):
@@ -96,8 +101,9 @@ def test_pictures_have_a_white_ground_for_dark_pages(model: RAVE, recording: tor
 
 
 @pytest.mark.parametrize("setting", ["live", "static"])
-def test_each_shows_itself_live_or_still(model: RAVE, recording: torch.Tensor, setting: str,
-                                         monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_shows_itself_live_or_still(
+    model: RAVE, recording: torch.Tensor, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(base.SETTING, setting)
     shown: list[Any] = []
     monkeypatch.setattr(base, "display", lambda thing, raw=False: shown.append(thing))
@@ -120,11 +126,18 @@ def test_each_shows_itself_live_or_still(model: RAVE, recording: torch.Tensor, s
             assert not players
 
 
-@pytest.mark.parametrize("kernel, server, extra, expected", [
-    (False, True, {}, False), (True, False, {}, False), (True, True, {}, True),
-    (True, False, {"__vsc_ipynb_file__": "a.ipynb"}, True)])
-def test_they_are_live_where_a_person_has_the_notebook_open(kernel: bool, server: bool, extra: dict, expected: bool,
-                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "kernel, server, extra, expected",
+    [
+        (False, True, {}, False),
+        (True, False, {}, False),
+        (True, True, {}, True),
+        (True, False, {"__vsc_ipynb_file__": "a.ipynb"}, True),
+    ],
+)
+def test_they_are_live_where_a_person_has_the_notebook_open(
+    kernel: bool, server: bool, extra: dict, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(base.SETTING, raising=False)
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     if server:
@@ -157,9 +170,10 @@ def test_gain_reaches_the_loudness_of_listening_unless_it_would_clip(level: floa
 
 # --- latent explorer
 
+
 def test_the_sound_is_that_of_the_latents(model: RAVE, recording: torch.Tensor) -> None:
     explorer = widgets.LatentExplorer(model, recording, seconds=0.5)
-    cut = recording[:, :round(0.5 * RATE / TINY.hop_length) * TINY.hop_length]
+    cut = recording[:, : round(0.5 * RATE / TINY.hop_length) * TINY.hop_length]
     mean = model.encode(cut[None])[0].detach()
     still = model.decode(mean, generator=torch.Generator().manual_seed(0))[0].detach()
     gain = base.listening_gain(still, RATE)
@@ -176,8 +190,9 @@ def test_the_sound_is_that_of_the_latents(model: RAVE, recording: torch.Tensor) 
 
 
 @pytest.mark.parametrize("direction", range(4))
-def test_a_slider_moves_its_own_direction_by_standard_deviations(model: RAVE, recording: torch.Tensor,
-                                                                 direction: int) -> None:
+def test_a_slider_moves_its_own_direction_by_standard_deviations(
+    model: RAVE, recording: torch.Tensor, direction: int
+) -> None:
     explorer = widgets.LatentExplorer(model, recording, seconds=0.3)
     still = explorer.latents()
     explorer.sliders[direction].value = 1.5
@@ -224,6 +239,7 @@ def test_the_widgets_leave_the_model_alone_and_refuse_too_little(model: RAVE) ->
 
 # --- encoder traces
 
+
 def test_traces_are_the_latent_in_standard_deviations(model: RAVE, recording: torch.Tensor) -> None:
     scrubber = widgets.TraceScrubber(model, recording, directions=3)
     mean = model.encode(scrubber.recording[None])[0][0].detach()
@@ -243,7 +259,7 @@ def test_the_cursor_tells_and_plays_its_moment(model: RAVE, recording: torch.Ten
         assert f"frame {frame}:" in scrubber.text.value and scrubber.image.value != first
         heard = decoded(scrubber.player)[:, fade:-fade]
         start = frame * hop + fade
-        expected = scrubber.recording[:, start:start + heard.shape[1]]
+        expected = scrubber.recording[:, start : start + heard.shape[1]]
         assert np.corrcoef(heard[0], expected[0])[0, 1] > 0.999
         assert scrubber.player.loop and decoded(scrubber.player)[:, 0].abs() <= BIT
     scrubber.slider.value = 0
@@ -251,6 +267,7 @@ def test_the_cursor_tells_and_plays_its_moment(model: RAVE, recording: torch.Ten
 
 
 # --- live curves
+
 
 def told(step: int, end: int = 100, **losses: float) -> Progress:
     return Progress(step, 1, 60, end, losses, None)
@@ -297,8 +314,16 @@ def test_slow_drawing_makes_itself_rare(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_curve_holds_what_was_told_and_few_points() -> None:
     curves = widgets.LiveCurves(timer=Hours())
     for step in range(1, 3001):
-        curves(Progress(step, 1 + (step > 1500), 1500, 4000, {"spectral": 1 / step, "kl": float(step)},
-                        {"spectral": 0.5} if step >= 2000 else None))
+        curves(
+            Progress(
+                step,
+                1 + (step > 1500),
+                1500,
+                4000,
+                {"spectral": 1 / step, "kl": float(step)},
+                {"spectral": 0.5} if step >= 2000 else None,
+            )
+        )
     axes = {axis.get_title(loc="left"): axis for axis in curves.static().axes}
     x, y = axes["spectral"].lines[0].get_data()
     assert len(x) <= 501 and x[-1] == 3000 and y[-1] == 1 / 3000
@@ -332,14 +357,24 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.mark.parametrize("setting", ["live", "static"])
-def test_the_stop_button_ends_a_training_that_goes_on_later(store: Dataset, setting: str, tmp_path: Any,
-                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stop_button_ends_a_training_that_goes_on_later(
+    store: Dataset, setting: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(base.SETTING, setting)
     shown: list[Any] = []
     monkeypatch.setattr(base, "display", lambda thing, raw=False: shown.append(thing))
     settings = training_preset(
-        "tiny", phase_one_steps=5000, phase_two_steps=0, batch_size=1, crop_samples=1024, warmup_steps=2,
-        stft_scales=(64,), band_stft_scales=(32,), validation_every=10000, phase_probability=0.0)
+        "tiny",
+        phase_one_steps=5000,
+        phase_two_steps=0,
+        batch_size=1,
+        crop_samples=1024,
+        warmup_steps=2,
+        stft_scales=(64,),
+        band_stft_scales=(32,),
+        validation_every=10000,
+        phase_probability=0.0,
+    )
     curves = widgets.LiveCurves(every=0.05)
 
     def press() -> None:  # in a thread, as the kernel does while a cell runs
@@ -357,8 +392,9 @@ def test_the_stop_button_ends_a_training_that_goes_on_later(store: Dataset, sett
     assert len(shown) == 1 and isinstance(shown[0], dict if setting == "live" else Figure)
 
     until = result.step + 4
-    again = train(store, tmp_path, device="cpu", progress=False, tensorboard=False,
-                  on_step=lambda progress: progress.step < until)
+    again = train(
+        store, tmp_path, device="cpu", progress=False, tensorboard=False, on_step=lambda progress: progress.step < until
+    )
     assert again.step == until and checkpoint.load(tmp_path).step == until
 
 
@@ -375,6 +411,7 @@ def test_a_press_is_heard_by_the_thread_that_it_was_sent_to() -> None:
 
 # --- listening test
 
+
 @pytest.mark.parametrize("trials", [1, 2, 5, 10, 16, 25, 100])
 def test_the_probability_is_the_binomial_one(trials: int) -> None:
     for right in range(trials + 1):
@@ -386,9 +423,17 @@ def test_the_probability_is_the_binomial_one(trials: int) -> None:
         assert abx.by_luck(enough, trials) < 0.05 <= abx.by_luck(enough - 1, trials)
 
 
-@pytest.mark.parametrize("right, trials, word", [
-    (10, 10, "you hear a difference"), (9, 10, "1.1% of such tests: you hear"), (8, 10, "no proof of a difference (9"),
-    (0, 10, "100.0%"), (40, 40, "fewer than 0.1%"), (3, 3, "5 trials or more")])
+@pytest.mark.parametrize(
+    "right, trials, word",
+    [
+        (10, 10, "you hear a difference"),
+        (9, 10, "1.1% of such tests: you hear"),
+        (8, 10, "no proof of a difference (9"),
+        (0, 10, "100.0%"),
+        (40, 40, "fewer than 0.1%"),
+        (3, 3, "5 trials or more"),
+    ],
+)
 def test_the_words_say_what_the_count_means(right: int, trials: int, word: str) -> None:
     assert word in abx.meaning(right, trials)
 
@@ -457,14 +502,16 @@ def test_where_a_peak_is_in_the_way_both_are_quieter() -> None:
 
 # --- block viewer
 
+
 @pytest.mark.parametrize("hops", [1, 4])
-def test_blocks_with_caches_are_the_offline_output_and_without_they_are_not(model: RAVE, recording: torch.Tensor,
-                                                                            hops: int) -> None:
+def test_blocks_with_caches_are_the_offline_output_and_without_they_are_not(
+    model: RAVE, recording: torch.Tensor, hops: int
+) -> None:
     viewer = widgets.BlockViewer(model, recording, hops=hops, seconds=0.4)
     assert viewer.delay_samples == StreamingRAVE(model).delay_samples > 0
     errors = [viewer.errors(block) for block in range(viewer.count)]
-    heard = viewer.cached[:, viewer.delay_samples:]
-    assert (heard - viewer.offline[:, :heard.shape[1]]).abs().max() < 1e-4
+    heard = viewer.cached[:, viewer.delay_samples :]
+    assert (heard - viewer.offline[:, : heard.shape[1]]).abs().max() < 1e-4
     assert max(cached for _, cached in errors) < 1e-4
     assert min(alone for alone, _ in errors[1:]) > 1e-2
 
@@ -475,7 +522,7 @@ def test_the_viewer_shows_what_the_layers_hold_and_steps(model: RAVE, recording:
     streaming.heads.noise_scale.zero_()
     with torch.no_grad():
         for block in range(3):
-            streaming(viewer.input[None, :, block * viewer.block_samples:(block + 1) * viewer.block_samples])
+            streaming(viewer.input[None, :, block * viewer.block_samples : (block + 1) * viewer.block_samples])
     assert viewer.cache_names[0] == "analysis" and len(viewer.caches) == viewer.count
     assert torch.allclose(viewer.caches[2][0], streaming.analysis.conv.rows[0], atol=1e-6)
     assert torch.allclose(viewer.caches[2][-1], streaming.synthesis.conv.rows[0], atol=1e-5)

@@ -31,9 +31,7 @@ def hertz_of(audio: torch.Tensor) -> float:
 
 
 def sine(hertz: float, samples: int) -> torch.Tensor:
-    return (0.5 * torch.sin(2 * math.pi * hertz / RATE * torch.arange(samples, dtype=torch.float64))).float()[
-        None
-    ]
+    return (0.5 * torch.sin(2 * math.pi * hertz / RATE * torch.arange(samples, dtype=torch.float64))).float()[None]
 
 
 @pytest.mark.parametrize("low, high", [(-12.0, 0.0), (-3.0, 3.0), (-6.0, -6.0)])

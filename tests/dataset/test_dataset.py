@@ -31,9 +31,7 @@ from ravecourse.runtime import mixed_seed
 RATE = 8000
 
 
-def noise(
-    seconds: float, seed: int = 0, channels: int = 1, rate: int = RATE, level: float = 0.1
-) -> torch.Tensor:
+def noise(seconds: float, seed: int = 0, channels: int = 1, rate: int = RATE, level: float = 0.1) -> torch.Tensor:
     return level * torch.randn(channels, round(seconds * rate), generator=torch.Generator().manual_seed(seed))
 
 
@@ -66,9 +64,7 @@ def test_every_sample_goes_in_and_comes_back(tmp_path, sounds):
     for entry in found.train + found.validation:
         assert entry.name.startswith("sounds/take ")
         original = audio.read(tmp_path / entry.name)[0]
-        assert torch.equal(
-            found.read(entry.start, entry.length), original
-        )  # tails and 80 samples too, to the bit
+        assert torch.equal(found.read(entry.start, entry.length), original)  # tails and 80 samples too, to the bit
     assert report.train.seconds + report.validation.seconds == pytest.approx(14.06)
     assert sum(entry.length for entry in found.validation) / RATE == pytest.approx(report.validation.seconds)
     assert torch.equal(found.held_out(0), found.read(found.validation[0].start, found.validation[0].length))
@@ -106,18 +102,14 @@ def test_formats_rates_and_channels_mix(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.3, 0.5])
-@pytest.mark.parametrize(
-    "seconds", [[1.0] * 20, [0.2] * 7 + [9.0], [5.0, 0.1], [2.0, 2.0], [3.0], [0.5, 1, 2, 4, 8]]
-)
+@pytest.mark.parametrize("seconds", [[1.0] * 20, [0.2] * 7 + [9.0], [5.0, 0.1], [2.0, 2.0], [3.0], [0.5, 1, 2, 4, 8]])
 def test_splits_come_near_the_share_and_cover_everything_once(tmp_path, share, seconds):
     folder, total = fill(tmp_path / "sounds", seconds), sum(seconds)
     report = make(folder, tmp_path / "set", validation=share, seed=3)
     found = Dataset(tmp_path / "set")
     assert share / 2 * total - 0.01 <= report.validation.seconds <= 2 * share * total
     spans = sorted((entry.start, entry.length) for entry in found.train + found.validation)
-    assert [start for start, _ in spans] == [
-        sum(length for _, length in spans[:i]) for i in range(len(spans))
-    ]
+    assert [start for start, _ in spans] == [sum(length for _, length in spans[:i]) for i in range(len(spans))]
     assert sum(length for _, length in spans) == len(found) == round(total * RATE)
     both = {entry.name for entry in found.train} & {entry.name for entry in found.validation}
     assert len(both) <= 1 and bool(both) == any("is held out" in note for note in report.notes)
@@ -182,9 +174,7 @@ def test_what_is_left_out_is_named_with_the_reason(tmp_path, monkeypatch):
     }
     text = str(report)
     assert (
-        "sounds/silent.wav: is silent" in text
-        and "files that are not sound: 1" in text
-        and "little to learn" in text
+        "sounds/silent.wav: is silent" in text and "files that are not sound: 1" in text and "little to learn" in text
     )
     assert np.isfinite(found.samples(0, len(found))).all()
 
@@ -198,13 +188,8 @@ def test_above_full_scale_is_kept_and_said(tmp_path):
 
 
 def test_the_report_measures(tmp_path):
-    tone = (
-        0.5
-        * torch.sin(2 * math.pi * 997 / 48000 * torch.arange(20 * 48000, dtype=torch.float64)).float()[None]
-    )
-    audio.write(
-        tmp_path / "sounds/a.wav", torch.cat([tone, torch.zeros(1, 5 * 48000)], dim=1), 48000, "FLOAT"
-    )
+    tone = 0.5 * torch.sin(2 * math.pi * 997 / 48000 * torch.arange(20 * 48000, dtype=torch.float64)).float()[None]
+    audio.write(tmp_path / "sounds/a.wav", torch.cat([tone, torch.zeros(1, 5 * 48000)], dim=1), 48000, "FLOAT")
     report = make(tmp_path / "sounds", tmp_path / "set", sample_rate=48000, validation=0)
     assert report.train.peak_db == pytest.approx(-6.02, abs=0.01)
     assert report.train.loudness_lufs == pytest.approx(-9.03, abs=0.1)
@@ -278,9 +263,7 @@ def test_prepared_twice_is_done_once_and_changes_are_noticed(tmp_path, sounds):
     first = make(sounds, tmp_path / "set")
     before = contents(tmp_path / "set")
     again = make(sounds, tmp_path / "set")
-    assert (
-        again.reused and not first.reused and again.train == first.train and "already prepared" in str(again)
-    )
+    assert again.reused and not first.reused and again.train == first.train and "already prepared" in str(again)
     assert contents(tmp_path / "set") == before
     assert not make(sounds, tmp_path / "set", seed=1).reused
     fill(sounds, [2.5])
@@ -310,9 +293,7 @@ dataset.prepare([Path(sys.argv[1])], Path(sys.argv[2]), sample_rate=8000, progre
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("there_before", [False, True])
-def test_interrupted_leaves_the_old_and_the_next_call_gives_the_same(
-    tmp_path, project, sounds, how, there_before
-):
+def test_interrupted_leaves_the_old_and_the_next_call_gives_the_same(tmp_path, project, sounds, how, there_before):
     target = tmp_path / "set"
     make(sounds, tmp_path / "undisturbed")
     if there_before:
@@ -437,11 +418,7 @@ def test_a_batch_depends_on_seed_and_step_alone(prepared):
     for step in reversed(range(6)):
         batch = second.batch(step)
         assert torch.equal(batch.audio, forwards[step].audio) and batch.sources == forwards[step].sources
-        assert (
-            batch.audio.shape == (8, 1, 1000)
-            and batch.audio.dtype == torch.float32
-            and len(batch.sources) == 8
-        )
+        assert batch.audio.shape == (8, 1, 1000) and batch.audio.dtype == torch.float32 and len(batch.sources) == 8
     different = [batch.audio for batch in forwards] + [crops(8).batch(step).audio for step in range(6)]
     assert all(not torch.equal(a, b) for i, a in enumerate(different) for b in different[:i])
     assert len({mixed_seed(seed, step) for seed in range(50) for step in range(50)}) == 2500
@@ -472,9 +449,7 @@ def test_every_sample_is_drawn_equally_often(tmp_path):
     begins = np.cumsum([0, *lengths])
     for i, length in enumerate(lengths):
         ramp = (np.arange(length) + begins[i] + 1) / 2**14
-        audio.write(
-            tmp_path / f"sounds/{i}.wav", torch.tensor(ramp, dtype=torch.float32)[None], RATE, "FLOAT"
-        )
+        audio.write(tmp_path / f"sounds/{i}.wav", torch.tensor(ramp, dtype=torch.float32)[None], RATE, "FLOAT")
     make(tmp_path / "sounds", tmp_path / "set", validation=0)
     crops = CropSampler(Dataset(tmp_path / "set"), "train", 200, 64)
     crops._fade_in, crops._fade_out = np.ones(1, np.float32), np.ones(1, np.float32)
@@ -508,11 +483,7 @@ def test_recordings_shorter_than_a_fade_and_crops_longer_than_everything(tmp_pat
     make(tmp_path / "sounds", tmp_path / "set", validation=0)
     crops = CropSampler(Dataset(tmp_path / "set"), "train", 30000, 2, augment=Augment(pitch_probability=1.0))
     batch = crops.batch(0)
-    assert (
-        batch.audio.shape == (2, 1, 30000)
-        and torch.isfinite(batch.audio).all()
-        and batch.audio.abs().max() < 1
-    )
+    assert batch.audio.shape == (2, 1, 30000) and torch.isfinite(batch.audio).all() and batch.audio.abs().max() < 1
     assert batch.sources[0].count(" + ") == 8 and batch.sources[0].endswith(" more")
 
 

@@ -66,7 +66,11 @@ def test_what_is_shared_is_small_plays_the_same_and_can_be_trained_on(work: Path
     again = checkpoint.load(small)
     assert again.discriminator is again.generator_optimiser is again.discriminator_optimiser is None
     assert (again.notes, again.step, again.phase_two_start, again.training_config) == (
-        whole.notes, whole.step, whole.phase_two_start, whole.training_config)
+        whole.notes,
+        whole.step,
+        whole.phase_two_start,
+        whole.training_config,
+    )
     assert whole.generator_optimiser is not None  # left as it was
     one, two = checkpoint.load_model(work / "run"), checkpoint.load_model(small)
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
@@ -76,8 +80,20 @@ def test_what_is_shared_is_small_plays_the_same_and_can_be_trained_on(work: Path
 
 
 def test_the_command_writes_both(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["card", work / "run", "--data", work / "dataset", "--out", tmp_path / "a.md",
-             "--weights", tmp_path / "a.pt", "--name", "a", "--licence", "CC0-1.0"]
+    words = [
+        "card",
+        work / "run",
+        "--data",
+        work / "dataset",
+        "--out",
+        tmp_path / "a.md",
+        "--weights",
+        tmp_path / "a.pt",
+        "--name",
+        "a",
+        "--licence",
+        "CC0-1.0",
+    ]
     assert parser.main([str(word) for word in words]) == 0
     assert (tmp_path / "a.md").read_text().startswith("# a\n") and checkpoint.load(tmp_path / "a.pt").step == 5
     assert "names of the recordings" in capsys.readouterr().out

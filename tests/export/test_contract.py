@@ -312,9 +312,7 @@ def test_looking_for_problems_leaves_the_model_as_it_was(tmp_path: Path) -> None
     assert model.module.get_gain() == [1.0]
 
 
-@pytest.mark.parametrize(
-    "asked, given", [(0, 256), (1, 256), (256, 256), (257, 512), (4096, 4096), (5000, 8192)]
-)
+@pytest.mark.parametrize("asked, given", [(0, 256), (1, 256), (256, 256), (257, 512), (4096, 4096), (5000, 8192)])
 def test_buffer_is_raised_and_rounded_up(asked: int, given: int, tmp_path: Path) -> None:
     model = save(Base((1, 256, 1, 1)), tmp_path / "a.ts")
     assert contract.buffer_size(model, asked) == given

@@ -37,8 +37,8 @@ def test_the_file_plays_as_the_model(options: dict[str, object], tmp_path: Path)
     with torch.inference_mode():
         played = torch.cat([found.module(block) for block in audio.split(hop, -1)], -1)
         offline = model(audio, noise=False)
-    assert offline[..., : -delay].abs().max() > 0.05
-    torch.testing.assert_close(played[..., delay:], offline[..., : -delay], rtol=0, atol=1e-5)
+    assert offline[..., :-delay].abs().max() > 0.05
+    torch.testing.assert_close(played[..., delay:], offline[..., :-delay], rtol=0, atol=1e-5)
 
 
 def test_latents_come_in_the_order_of_their_variance(tmp_path: Path) -> None:
@@ -130,8 +130,21 @@ def test_a_broken_contract_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def saved(model: RAVE, folder: Path) -> Path:
     path = folder / checkpoint.NAME
     folder.mkdir(exist_ok=True)
-    checkpoint.save(path, Checkpoint(model.config, model.state_dict(), None, 7, 2, 5, None, None, None,
-                                     {"dataset": "sounds", "recordings": ["a.wav"], "seconds": 3.0}))
+    checkpoint.save(
+        path,
+        Checkpoint(
+            model.config,
+            model.state_dict(),
+            None,
+            7,
+            2,
+            5,
+            None,
+            None,
+            None,
+            {"dataset": "sounds", "recordings": ["a.wav"], "seconds": 3.0},
+        ),
+    )
     return folder
 
 
@@ -142,8 +155,13 @@ def test_export_from_a_run(tmp_path: Path) -> None:
     metadata = contract.read_metadata(path)
     assert metadata["latent_size"] == 3
     assert metadata["fidelity"] == pytest.approx(float(model.fidelity[2]), abs=1e-4)
-    assert metadata["training"] == {"steps": 7, "phase": 2, "dataset": "sounds", "recordings": ["a.wav"],
-                                    "seconds": 3.0}
+    assert metadata["training"] == {
+        "steps": 7,
+        "phase": 2,
+        "dataset": "sounds",
+        "recordings": ["a.wav"],
+        "seconds": 3.0,
+    }
     assert metadata["torch"] == torch.__version__.split("+")[0]
     assert contract.read_metadata(exporter.export(run, tmp_path / "n.ts", latent_size=6))["latent_size"] == 6
 

@@ -29,8 +29,15 @@ def test_everything_comes_back(tmp_path):
     optimiser.step()
     notes = {"seconds": 1.5, "validations": [[10, 3.0, 1.0]], "name": "strings"}
     training = training_preset("tiny", batch_size=3)
-    model = written(tmp_path / "run" / checkpoint.NAME, training_config=training, step=7, phase=2,
-                    phase_two_start=5, generator_optimiser=optimiser.state_dict(), notes=notes)
+    model = written(
+        tmp_path / "run" / checkpoint.NAME,
+        training_config=training,
+        step=7,
+        phase=2,
+        phase_two_start=5,
+        generator_optimiser=optimiser.state_dict(),
+        notes=notes,
+    )
     for path in (tmp_path / "run", str(tmp_path / "run"), tmp_path / "run" / checkpoint.NAME):
         found = checkpoint.load(path)
         assert (found.model_config, found.training_config, found.notes) == (TINY, training, notes)
@@ -132,7 +139,7 @@ def test_every_damage_is_noticed(tmp_path):
     places = torch.randint(len(whole), (60,), generator=generator).tolist()
     noticed = 0
     for place in places:
-        for damaged in (whole[:place], whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1:]):
+        for damaged in (whole[:place], whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :]):
             path.write_bytes(damaged)
             try:
                 found = checkpoint.load(path)

@@ -107,9 +107,13 @@ class Fake(nn.Module):
         super().__init__()
         self.norm = nn.BatchNorm1d(3)
         self.resting = nn.Dropout(0.5).eval()
-        for name, value in (("latent_mean", torch.zeros(3)), ("latent_pca", torch.eye(3)),
-                            ("latent_std", torch.ones(3)), ("latent_draw_std", torch.ones(3)),
-                            ("fidelity", torch.zeros(3))):
+        for name, value in (
+            ("latent_mean", torch.zeros(3)),
+            ("latent_pca", torch.eye(3)),
+            ("latent_std", torch.ones(3)),
+            ("latent_draw_std", torch.ones(3)),
+            ("fidelity", torch.zeros(3)),
+        ):
             self.register_buffer(name, value)
 
     def encode(self, audio):

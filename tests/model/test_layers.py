@@ -62,9 +62,7 @@ def test_causal_conv_does_not_see_the_future(kernel: int, dilation: int, stride:
     x = random(1, 2, 64 * stride)
     position = 32 * stride
     for offset in range(stride):
-        first, last = reach(
-            Conv(2, 3, kernel, stride=stride, dilation=dilation, causal=True), x, position + offset
-        )
+        first, last = reach(Conv(2, 3, kernel, stride=stride, dilation=dilation, causal=True), x, position + offset)
         assert first * stride + stride - 1 >= position + offset  # the group of output `first` ends no earlier
         centred = Conv(2, 3, kernel, stride=stride, dilation=dilation)
         first, last = reach(centred, x, position + offset)
@@ -120,14 +118,10 @@ def test_weight_norm() -> None:
     assert not hasattr(conv(3, 5, 4, normalised=False), "parametrizations")
 
 
-@pytest.mark.parametrize(
-    "x, value", [(-50.0, 1e-7), (-5.0, 2.005e-5), (0.0, 0.40613), (5.0, 1.96935), (50.0, 2.0)]
-)
+@pytest.mark.parametrize("x, value", [(-50.0, 1e-7), (-5.0, 2.005e-5), (0.0, 0.40613), (5.0, 1.96935), (50.0, 2.0)])
 def test_mod_sigmoid(x: float, value: float) -> None:
     assert float(mod_sigmoid(torch.tensor(x))) == pytest.approx(value, rel=5e-4)
-    assert float(mod_sigmoid(torch.tensor(x))) == pytest.approx(
-        2 / (1 + math.exp(-x)) ** 2.3 + 1e-7, rel=1e-4
-    )
+    assert float(mod_sigmoid(torch.tensor(x))) == pytest.approx(2 / (1 + math.exp(-x)) ** 2.3 + 1e-7, rel=1e-4)
 
 
 # The noise synthesiser ----------------------------------------------------------------------------
@@ -190,9 +184,7 @@ def test_noise_is_white_uniform_and_repeatable() -> None:
     assert torch.equal(first, layer.draw(amplitudes, torch.Generator().manual_seed(5)))
     assert not torch.equal(first, layer.draw(amplitudes, torch.Generator().manual_seed(6)))
     assert first.min() >= -1 and first.max() < 1
-    assert float(first.mean()) == pytest.approx(0, abs=0.02) and float(first.var()) == pytest.approx(
-        1 / 3, rel=0.02
-    )
+    assert float(first.mean()) == pytest.approx(0, abs=0.02) and float(first.var()) == pytest.approx(1 / 3, rel=0.02)
     x = random(1, 6, 640)
     runs = [layer(x, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
     assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
@@ -204,8 +196,6 @@ def test_low_amplitudes_make_low_noise() -> None:
     amplitudes = torch.zeros(1, 3, 200, 17)
     amplitudes[..., :6] = 1
     noise = layer.draw(amplitudes, torch.Generator().manual_seed(0))
-    power = (
-        torch.fft.rfft(layer.filter(amplitudes, noise).reshape(-1, 64) * torch.hann_window(64)).abs().square()
-    )
+    power = torch.fft.rfft(layer.filter(amplitudes, noise).reshape(-1, 64) * torch.hann_window(64)).abs().square()
     power = power.mean(0)
     assert power[22:].mean() < 0.1 * power[2:8].mean()  # the half response that acts has a gentle slope

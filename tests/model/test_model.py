@@ -24,9 +24,7 @@ def narrow(name: str, seed: int = 3, **overrides: object) -> RAVE:
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("name, encoder, decoder", [("v1", 4834176, 12778193), ("v2", 16056928, 15479072)])
-def test_parameter_counts_of_the_published_models(
-    name: str, encoder: int, decoder: int, causal: bool
-) -> None:
+def test_parameter_counts_of_the_published_models(name: str, encoder: int, decoder: int, causal: bool) -> None:
     with torch.device("meta"):
         model = RAVE(preset(name, causal=causal))
     assert (model.parameters_of("encoder"), model.parameters_of("decoder")) == (encoder, decoder)
@@ -171,9 +169,7 @@ def test_other_networks_do(name: str) -> None:
     changed[..., 8] += 1
     for options in ({"causal": False}, {"causal": True, "lookahead_upsampling": True}):
         model = narrow(name, **options)
-        different = (
-            (model.decode_bands(z, False) != model.decode_bands(changed, False)).any(1)[0].nonzero()[:, 0]
-        )
+        different = (model.decode_bands(z, False) != model.decode_bands(changed, False)).any(1)[0].nonzero()[:, 0]
         assert int(different.min()) < 8 * ratio
 
 

@@ -163,9 +163,7 @@ def test_linear_and_shared_by_a_batch() -> None:
     together = bank.analysis(x)
     for i in range(3):
         torch.testing.assert_close(bank.analysis(x[i : i + 1]), together[i : i + 1], rtol=0, atol=1e-6)
-    torch.testing.assert_close(
-        bank.analysis(2 * x[:1] - x[1:2]), 2 * together[:1] - together[1:2], rtol=0, atol=1e-5
-    )
+    torch.testing.assert_close(bank.analysis(2 * x[:1] - x[1:2]), 2 * together[:1] - together[1:2], rtol=0, atol=1e-5)
     assert together.shape == (3, 16, 256) and bank.synthesis(together).shape == (3, 1, 4096)
 
 

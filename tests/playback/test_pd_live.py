@@ -61,11 +61,17 @@ def test_the_patches_models_are_made_once_and_again_when_something_changed(proje
         save(Echo(latent_size), target)
 
     monkeypatch.setattr(patch_assets, "export_model", export)
-    monkeypatch.setattr(torchscript, "read_metadata",
-                        lambda path: {"made_from": path.stem.removesuffix(patch_assets.FINE)} if path.is_file() else {})
+    monkeypatch.setattr(
+        torchscript,
+        "read_metadata",
+        lambda path: {"made_from": path.stem.removesuffix(patch_assets.FINE)} if path.is_file() else {},
+    )
     monkeypatch.setattr(patch_assets, "_digest", lambda source, latents: source.stem)
-    names = [*patch_assets.INSTRUMENTS, patch_assets.QUICK,
-             *(name + patch_assets.FINE for name in patch_assets.INSTRUMENTS)]
+    names = [
+        *patch_assets.INSTRUMENTS,
+        patch_assets.QUICK,
+        *(name + patch_assets.FINE for name in patch_assets.INSTRUMENTS),
+    ]
     files = patch_assets.materials(tmp_path)
     assert made == names and all(path.is_file() for path in files) and len(files) == len(names) + 3
     assert patch_assets.materials(tmp_path) == files and made == names, "current"

@@ -42,8 +42,9 @@ def test_pd_plays_it_as_python_does(method, buffer, theirs, tmp_path, externals)
     if what.in_ratio > 1:
         audio = audio[:, :: what.in_ratio].repeat_interleave(what.in_ratio, -1)[:, :60000]
     rate = model.sample_rate or 44100
-    patch = Patch(f"{theirs} {method} {buffer}", what.in_channels, what.out_channels, messages=[(30, "bang")],
-                  rate=rate)
+    patch = Patch(
+        f"{theirs} {method} {buffer}", what.in_channels, what.out_channels, messages=[(30, "bang")], rate=rate
+    )
     audio[patch.played :] = 0  # Pd reads sound files of up to 64 channels
     ran = play(patch, audio, tmp_path, externals)
     assert ran.status == 0 and not ran.errors and ran.info("late") == [["0"]], ran.console

@@ -60,8 +60,17 @@ def test_each_patch_sounds_as_it_opens(number, heard):
 def test_sound_on_and_levels(number, heard):
     """The switch turns Pd's sound on and off, levels are levels."""
     p = f"p{number}"
-    audio, _ = heard(number, [(0, f"{p}-out-level 0"), (600, f"{p}-out-level 1"), (1400, f"{p}-sound-on 1"),
-                              (1401, f"{p}-sound-on 0"), (1500, "pd dsp 1")], 2.0)
+    audio, _ = heard(
+        number,
+        [
+            (0, f"{p}-out-level 0"),
+            (600, f"{p}-out-level 1"),
+            (1400, f"{p}-sound-on 1"),
+            (1401, f"{p}-sound-on 0"),
+            (1500, "pd dsp 1"),
+        ],
+        2.0,
+    )
     assert audio[4000:28000].abs().max() == 0 and loudness(audio[40000:60000]) > 0.001
 
 
@@ -90,8 +99,18 @@ def test_transfer_models_and_attributes(heard):
         if message != "p1-model 1":  # models may be one another's copies
             least = 0 if message == "p1-noise 0" else 0.003  # how much noise a model needs, it learned
             assert (other - plain)[RATE:].abs().max() > least, message
-    _, ran = heard(1, [(100, "p1-model 2"), (400, "p1-nn get noise"), (300, "p1-noise 1.5"), (600, "p1-model 0"),
-                       (1000, "p1-nn get noise")], 1.4, "p1-info")
+    _, ran = heard(
+        1,
+        [
+            (100, "p1-model 2"),
+            (400, "p1-nn get noise"),
+            (300, "p1-noise 1.5"),
+            (600, "p1-model 0"),
+            (1000, "p1-nn get noise"),
+        ],
+        1.4,
+        "p1-info",
+    )
     assert [Path(words[0]).name for words in ran.info("model")] == ["voice-fine.ts", "strings-fine.ts"]
     kept = [float(words[0]) for words in ran.info("noise")]
     assert kept == pytest.approx([1.5, 1.5], abs=0.02), "a new model is told what the slider says"
@@ -99,8 +118,9 @@ def test_transfer_models_and_attributes(heard):
 
 @pytest.mark.parametrize("buffer", range(4))
 def test_your_own_sound_waits_for_the_model(buffer, heard, materials):
-    dry, ran = heard(1, [(0, f"p1-buffer {buffer}"), (0, "p1-mix 0"), (0, "p1-out-level 1"), (900, "p1-nn bang")], 2.5,
-                     "p1-info")
+    dry, ran = heard(
+        1, [(0, f"p1-buffer {buffer}"), (0, "p1-mix 0"), (0, "p1-out-level 1"), (900, "p1-nn bang")], 2.5, "p1-info"
+    )
     clip = sound.read(materials / "voice.wav")[0][0]
     late = [int(float(ran.info(word)[-1][0])) for word in ("latency", "delay")]
     assert late[0] == 2 * (512 << buffer) - 64
@@ -128,8 +148,11 @@ def test_sliders_are_the_latents(heard, materials):
     ranges[1], centres[2], ranges[7], centres[0] = 1.5, -0.5, 6, 0.25
     messages = [(0, "p2-nn set noise 0"), (0, "p2-nn set variation 0"), (0, "p2-out-level 1"), (0, "p2-gliding 1")]
     for i in range(8):
-        messages += [(5, f"p2-range-{i + 1} {ranges[i]}"), (5, f"p2-centre-{i + 1} {centres[i]}"),
-                     (6, f"p2-slider-{i + 1} {positions[i]}")]
+        messages += [
+            (5, f"p2-range-{i + 1} {ranges[i]}"),
+            (5, f"p2-centre-{i + 1} {centres[i]}"),
+            (6, f"p2-slider-{i + 1} {positions[i]}"),
+        ]
     audio, _ = heard(2, messages, 2.0)
     latents = [d * (c + r * x) for d, c, r, x in zip(deviations, centres, ranges, positions, strict=True)]
     wanted = constant(materials / "strings.ts", latents)
@@ -148,8 +171,14 @@ def test_every_slider_changes_the_sound(heard):
 
 
 def test_rest_random_and_wander(heard):
-    messages = [(0, "p2-nn set noise 0"), (0, "p2-gliding 1"), (0, "p2-every 100"), (500, "p2-random bang"),
-                (1000, "p2-rest bang"), (1500, "p2-wander 1")]
+    messages = [
+        (0, "p2-nn set noise 0"),
+        (0, "p2-gliding 1"),
+        (0, "p2-every 100"),
+        (500, "p2-random bang"),
+        (1000, "p2-rest bang"),
+        (1500, "p2-wander 1"),
+    ]
     audio, _ = heard(2, messages, 2.5)
     rest, random, again, one, two = (audio[int(at * RATE) :][:4096] for at in (0.4, 0.9, 1.4, 2.01, 2.41))
     assert torch.allclose(rest[:256], again[:256], atol=1e-3) or abs(loudness(rest) - loudness(again)) < 1e-3
@@ -158,8 +187,13 @@ def test_rest_random_and_wander(heard):
 
 # --- 3 ---------------------------------------------------------------------------------------------------------------
 
-LOOP = [(0, "p3-nn-a set noise 0"), (0, "p3-nn-b set noise 0"), (600, "p3-record 1"), (1400, "p3-record 0"),
-        (1410, "p3-play 1")]
+LOOP = [
+    (0, "p3-nn-a set noise 0"),
+    (0, "p3-nn-b set noise 0"),
+    (600, "p3-record 1"),
+    (1400, "p3-record 0"),
+    (1410, "p3-play 1"),
+]
 
 
 def similar(x: Tensor, y: Tensor) -> float:
@@ -212,10 +246,27 @@ def test_the_ends_of_the_crossfade_are_one_model_alone(heard):
 
 def test_fit_makes_latents_as_large_as_the_models_own(heard, tmp_path, materials):
     """With fit, B gets each latent times its deviation over A's."""
-    loud, _ = heard(3, [(0, "p3-nn-b set noise 0"), (0, "p3-crossfade 1"), (0, "p3-nn-b load low_latency.ts"),
-                        (1, "p3-nn-b set noise 0")], 1.5)
-    as_is, _ = heard(3, [(0, "p3-nn-b set noise 0"), (0, "p3-crossfade 1"), (0, "p3-nn-b load low_latency.ts"),
-                         (1, "p3-nn-b set noise 0"), (2, "p3-fit 0")], 1.5)
+    loud, _ = heard(
+        3,
+        [
+            (0, "p3-nn-b set noise 0"),
+            (0, "p3-crossfade 1"),
+            (0, "p3-nn-b load low_latency.ts"),
+            (1, "p3-nn-b set noise 0"),
+        ],
+        1.5,
+    )
+    as_is, _ = heard(
+        3,
+        [
+            (0, "p3-nn-b set noise 0"),
+            (0, "p3-crossfade 1"),
+            (0, "p3-nn-b load low_latency.ts"),
+            (1, "p3-nn-b set noise 0"),
+            (2, "p3-fit 0"),
+        ],
+        1.5,
+    )
     assert (loud - as_is)[RATE:].abs().max() > 1e-4
 
 

@@ -43,10 +43,15 @@ def bad_files(tmp_path: Path) -> list[str]:
     for share in (0.1, 0.5, 0.9, 0.99):
         (tmp_path / f"cut_{share}.ts").write_bytes(good[: int(share * len(good))])
     newer(tmp_path / "good.ts", tmp_path / "newer.ts")
-    for name, params in {"floats": torch.tensor([1.5, 1, 1, 1]), "none": torch.tensor([]), "negative":
-                         torch.tensor([-1, 1, 1, 1]), "huge": torch.tensor([1 << 40, 1, 1, 1]), "three":
-                         torch.tensor([1, 3, 1, 3]), "zero": torch.tensor([1, 0, 1, 0]),
-                         "nan": torch.tensor([1, float("nan"), 1, 1])}.items():
+    for name, params in {
+        "floats": torch.tensor([1.5, 1, 1, 1]),
+        "none": torch.tensor([]),
+        "negative": torch.tensor([-1, 1, 1, 1]),
+        "huge": torch.tensor([1 << 40, 1, 1, 1]),
+        "three": torch.tensor([1, 3, 1, 3]),
+        "zero": torch.tensor([1, 0, 1, 0]),
+        "nan": torch.tensor([1, float("nan"), 1, 1]),
+    }.items():
         save(Params(params), tmp_path / f"params_{name}.ts")
     names = [path.name for path in sorted(tmp_path.iterdir()) if path.name not in ("good.ts",)]
     return [*names, "missing.ts", "no/such/folder/x.ts", "/", "x" * 3000, "pd"]
@@ -105,8 +110,13 @@ def test_a_file_that_may_not_be_read(externals):
         folder.chmod(0o755)
         save(Echo(), folder / "secret.ts").chmod(0)
         text = Patch("secret.ts").text(2400)
-        ran = run_patch(text, folder, externals, first_message="render list a b",
-                        before=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
+        ran = run_patch(
+            text,
+            folder,
+            externals,
+            first_message="render list a b",
+            before=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
+        )
     if "can't open" in ran.console or "libtorch" in ran.console:
         pytest.skip("nn~ or Python's libtorch lies in a folder that nobody else may enter")
     assert ran.status == 0 and "secret.ts cannot be read" in ran.console, ran.console
@@ -128,12 +138,47 @@ def test_damage_anywhere_in_a_file(tmp_path, externals):
 
 
 SET_MESSAGES = [
-    "set", "set 1", "set 5 6", "set gain", "set gain loud", "set gain 1 2 3", "set gain 1e+40",
-    "set nonsense 1", "set on 1.000000", "set on true", "set on off", "set on maybe", "set steps 2.7 1",
-    "set steps 1e+30 1", "set steps 1", "set label 3", "set label cold", "set curve 1 2 3", "set curve a b",
-    "set offset 1 2", "set offset x", "set refuses 1", "set raises 1", "set answers 1", "set silent 0.5",
-    "set absent 1", "set none 1", "set forward 1", "get", "get 7", "get nonsense", "get raises",
-    "get answers", "get on", "get steps", "get label", "get curve", "get offset", "dump", "print", "bang",
+    "set",
+    "set 1",
+    "set 5 6",
+    "set gain",
+    "set gain loud",
+    "set gain 1 2 3",
+    "set gain 1e+40",
+    "set nonsense 1",
+    "set on 1.000000",
+    "set on true",
+    "set on off",
+    "set on maybe",
+    "set steps 2.7 1",
+    "set steps 1e+30 1",
+    "set steps 1",
+    "set label 3",
+    "set label cold",
+    "set curve 1 2 3",
+    "set curve a b",
+    "set offset 1 2",
+    "set offset x",
+    "set refuses 1",
+    "set raises 1",
+    "set answers 1",
+    "set silent 0.5",
+    "set absent 1",
+    "set none 1",
+    "set forward 1",
+    "get",
+    "get 7",
+    "get nonsense",
+    "get raises",
+    "get answers",
+    "get on",
+    "get steps",
+    "get label",
+    "get curve",
+    "get offset",
+    "dump",
+    "print",
+    "bang",
 ]
 
 
@@ -149,8 +194,15 @@ def test_attributes_that_misbehave(buffer, tmp_path, externals):
     assert ran.info("label")[0] == ["cold"] and ran.info("curve")[0] == ["1", "2", "3"]
     assert ran.info("offset")[0] == ["1", "2"] and ran.info("steps")[0] == ["9e+18", "0.5"]
     assert ran.info("answers")[0] == ["4"] and ran.info("on")[0] == ["0"]
-    for told in ("the model refused it (-1)", "never that value", "no value today", "'loud' is not a number",
-                 "no attribute 'nonsense'", "the attribute 'absent' cannot be used", "it takes 1 values, not 3"):
+    for told in (
+        "the model refused it (-1)",
+        "never that value",
+        "no value today",
+        "'loud' is not a number",
+        "no attribute 'nonsense'",
+        "the attribute 'absent' cannot be used",
+        "it takes 1 values, not 3",
+    ):
         assert told in ran.console, told
 
 
@@ -183,8 +235,9 @@ def test_an_unknown_method_is_told(tmp_path, externals):
 
 
 @pytest.mark.parametrize("buffer", [0, 256])
-@pytest.mark.parametrize("what", ["nan", "infinite", "raises", "later", "short", "long", "wide", "flat", "empty",
-                                  "memory"])
+@pytest.mark.parametrize(
+    "what", ["nan", "infinite", "raises", "later", "short", "long", "wide", "flat", "empty", "memory"]
+)
 def test_models_that_answer_wrong(what, buffer, tmp_path, externals):
     save(Wrong(what), tmp_path / "wrong.ts")
     save(Echo(), tmp_path / "echo.ts")
@@ -199,12 +252,14 @@ def test_models_that_answer_wrong(what, buffer, tmp_path, externals):
 
 
 def test_models_that_are_put_together_wrong(tmp_path, externals):
-    files = [save(Pair(), tmp_path / "pair.ts"),
-             save(Named(["forward", "nowhere"]), tmp_path / "nowhere.ts"),
-             save(Named(["forward"], raises=True), tmp_path / "raises.ts"),
-             save(Named(["get_methods"]), tmp_path / "itself.ts"),
-             save(Named(["forward"], 900, 1, 1, 1), tmp_path / "many.ts"),
-             save(Wrong("whole"), tmp_path / "whole.ts")]
+    files = [
+        save(Pair(), tmp_path / "pair.ts"),
+        save(Named(["forward", "nowhere"]), tmp_path / "nowhere.ts"),
+        save(Named(["forward"], raises=True), tmp_path / "raises.ts"),
+        save(Named(["get_methods"]), tmp_path / "itself.ts"),
+        save(Named(["forward"], 900, 1, 1, 1), tmp_path / "many.ts"),
+        save(Wrong("whole"), tmp_path / "whole.ts"),
+    ]
     messages = [(20 + 40 * i, f"load {file.name}") for i, file in enumerate(files)]
     save(Echo(), tmp_path / "echo.ts")
     ran = survived(play(Patch("echo.ts forward 64", messages=messages), noise(), tmp_path, externals))
@@ -216,8 +271,14 @@ def test_models_that_are_put_together_wrong(tmp_path, externals):
 @pytest.mark.parametrize("buffer", [0, 512, 4096])
 def test_deleted_while_it_plays(buffer, tmp_path, externals):
     save(Echo(), tmp_path / "echo.ts")
-    survived(play(Patch(f"echo.ts forward {buffer}", messages=[(5, "load echo.ts"), (100.5, "; pd-player clear")]),
-                  noise(), tmp_path, externals))
+    survived(
+        play(
+            Patch(f"echo.ts forward {buffer}", messages=[(5, "load echo.ts"), (100.5, "; pd-player clear")]),
+            noise(),
+            tmp_path,
+            externals,
+        )
+    )
 
 
 @pytest.mark.parametrize("buffer", [0, 256])
@@ -225,8 +286,15 @@ def test_replaced_by_models_with_other_channels(buffer, tmp_path, externals):
     for channels in (1, 2, 5):
         save(Echo(channels), tmp_path / f"echo{channels}.ts")
     save(Analyse(2), tmp_path / "analyse.ts")
-    messages = [(100, "load echo5.ts"), (200, "load echo1.ts"), (250, "load analyse.ts"), (260, "method encode"),
-                (270, "method decode"), (300, "load echo1.ts"), (400, "load echo2.ts")]
+    messages = [
+        (100, "load echo5.ts"),
+        (200, "load echo1.ts"),
+        (250, "load analyse.ts"),
+        (260, "method encode"),
+        (270, "method decode"),
+        (300, "load echo1.ts"),
+        (400, "load echo2.ts"),
+    ]
     audio = noise(2)
     ran = survived(play(Patch(f"echo2.ts forward {buffer}", 2, 2, messages=messages), audio, tmp_path, externals))
     seconds = [ran.audio[:, int(48000 * at) : int(48000 * (at + 0.03))] for at in (0.05, 0.15, 0.215, 0.35, 0.46)]
@@ -268,15 +336,46 @@ def test_other_sample_rates(rate, tmp_path, externals):
 
 def test_without_a_model_and_with_strange_arguments(tmp_path, externals):
     save(Echo(), tmp_path / "echo.ts")
-    messages = [(i, text) for i, text in enumerate(
-        ["bang", "dump", "print", "reload", "get x", "set x 1", "method forward", "bufsize 0", "gpu 1", "enable x",
-         "bufsize x", "gpu", "gpu x", "nonsense 1 2 3", "list 1 2 3", "symbol x", "1", "float 3", "bufsize -5"])]
+    messages = [
+        (i, text)
+        for i, text in enumerate(
+            [
+                "bang",
+                "dump",
+                "print",
+                "reload",
+                "get x",
+                "set x 1",
+                "method forward",
+                "bufsize 0",
+                "gpu 1",
+                "enable x",
+                "bufsize x",
+                "gpu",
+                "gpu x",
+                "nonsense 1 2 3",
+                "list 1 2 3",
+                "symbol x",
+                "1",
+                "float 3",
+                "bufsize -5",
+            ]
+        )
+    ]
     messages += [(100, "load echo"), (110, "bufsize 0"), (200, "gpu 1")]
     ran = survived(play(Patch("", messages=messages), noise(), tmp_path, externals))
     assert ran.audio[:, :4000].abs().max() == 0 and ran.audio[:, 9000:].abs().max() > 0.1
     assert "there is no model: load one" in ran.console and "there is no message 'nonsense'" in ran.console
-    for arguments in ("echo.ts forward 1e+30", "echo.ts forward -1e+30", "echo.ts 5 6 7", "echo.ts 512 forward",
-                      "echo forward 64 extra words -m 3", "-m", "5", "echo.ts forward nan"):
+    for arguments in (
+        "echo.ts forward 1e+30",
+        "echo.ts forward -1e+30",
+        "echo.ts 5 6 7",
+        "echo.ts 512 forward",
+        "echo forward 64 extra words -m 3",
+        "-m",
+        "5",
+        "echo.ts forward nan",
+    ):
         survived(play(Patch(arguments), noise(1, 2400), tmp_path, externals))
 
 
@@ -285,11 +384,27 @@ def random_messages(count: int, seed: int, models: list[str]) -> list[str]:
     draw = random.Random(seed)
     numbers = ["0", "1", "-1", "0.5", "1e+30", "-1e+30", "64", "3000", "1e-30", "99999999"]
     words = ["forward", "encode", "decode", "gain", "label", "on", "curve", "offset", "raises", "x", *numbers, *models]
-    selectors = ["enable", "set", "get", "dump", "print", "bang", "gpu", "bufsize", "method", "load", "reload", "list",
-                 "symbol", "float", "nonsense"]
+    selectors = [
+        "enable",
+        "set",
+        "get",
+        "dump",
+        "print",
+        "bang",
+        "gpu",
+        "bufsize",
+        "method",
+        "load",
+        "reload",
+        "list",
+        "symbol",
+        "float",
+        "nonsense",
+    ]
     weights = [10, 40, 20, 4, 3, 8, 2, 1, 1, 1, 1, 5, 5, 5, 5]
-    return [" ".join([draw.choices(selectors, weights)[0], *draw.choices(words, k=draw.randrange(4))])
-            for _ in range(count)]
+    return [
+        " ".join([draw.choices(selectors, weights)[0], *draw.choices(words, k=draw.randrange(4))]) for _ in range(count)
+    ]
 
 
 def flood(messages: list[str], folder: Path, arguments: str, samples: int) -> str:

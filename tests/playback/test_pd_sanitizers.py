@@ -24,8 +24,10 @@ def build(request: pytest.FixtureRequest, project: Path, externals: Path, tmp_pa
     """The driver and a stub nn~, built with one sanitizer or none."""
     folder = project / "build" / f"nn-{request.param}"
     sanitizer = [] if request.param == "plain" else [f"-DNN_SANITIZE={request.param}"]
-    for command in (["cmake", "-S", project / "pd_setup" / "nn", "-B", folder, "-DNN_STUB=ON", *sanitizer],
-                    ["cmake", "--build", folder, "--parallel", "1"]):
+    for command in (
+        ["cmake", "-S", project / "pd_setup" / "nn", "-B", folder, "-DNN_STUB=ON", *sanitizer],
+        ["cmake", "--build", folder, "--parallel", "1"],
+    ):
         ran = subprocess.run(command, capture_output=True, text=True)
         if "cannot find" in ran.stderr + ran.stdout and "san" in ran.stderr + ran.stdout:
             pytest.skip(f"this compiler came without the library of the {request.param} sanitizer")
@@ -41,11 +43,17 @@ def test_the_engine_between_two_threads(build):
     """Also: the callback allocates nothing, locks nothing and starts no thread (the plain build counts)."""
     kind, folder = build
     # Leaks are looked for here, where no Pd is around that leaves things for the system to clear.
-    ran = subprocess.run([folder / "driver"], capture_output=True, text=True, timeout=200,
-                         env={**os.environ, "ASAN_OPTIONS": "exitcode=66", "TSAN_OPTIONS": "exitcode=66"})
+    ran = subprocess.run(
+        [folder / "driver"],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**os.environ, "ASAN_OPTIONS": "exitcode=66", "TSAN_OPTIONS": "exitcode=66"},
+    )
     if "LeakSanitizer has encountered a fatal error" in ran.stderr:  # may not trace itself, as in some containers
-        ran = subprocess.run([folder / "driver"], capture_output=True, text=True, timeout=200,
-                             env={**os.environ, **environment()})
+        ran = subprocess.run(
+            [folder / "driver"], capture_output=True, text=True, timeout=200, env={**os.environ, **environment()}
+        )
     said = ran.stdout + ran.stderr
     assert ran.returncode == 0 and "all good" in said and not any(word in said for word in SAID), said[-4000:]
 
@@ -61,8 +69,15 @@ def run(build: tuple[str, Path], text: str, folder: Path, batch: bool = True) ->
             pytest.skip(f"there is no {KINDS[kind]}")
         settings["LD_PRELOAD"] = library
     soundfile.write(folder / "played.wav", 0.3 * torch.randn(48000, 2).numpy(), 48000, subtype="FLOAT")
-    ran = run_patch(text, folder, where, first_message="render played.wav recorded.wav", seconds=120,
-                    batch=batch, environment=settings)
+    ran = run_patch(
+        text,
+        folder,
+        where,
+        first_message="render played.wav recorded.wav",
+        seconds=120,
+        batch=batch,
+        environment=settings,
+    )
     if "unexpected memory mapping" in ran.console:
         pytest.skip("the kernel places memory where this ThreadSanitizer cannot work")
     assert ran.status == 0 and not any(word in ran.console for word in SAID), ran.console[-4000:]
@@ -76,8 +91,14 @@ def stub(folder: Path, name: str, *lines: str) -> None:
 
 def models(folder: Path) -> list[str]:
     stub(folder, "one.ts", "method forward 1 1 1 1", "attribute gain")
-    stub(folder, "two.ts", "method forward 2 1 2 1", "method encode 2 1 8 256", "method decode 8 256 2 1",
-         "attribute gain")
+    stub(
+        folder,
+        "two.ts",
+        "method forward 2 1 2 1",
+        "method encode 2 1 8 256",
+        "method decode 8 256 2 1",
+        "attribute gain",
+    )
     stub(folder, "wide.ts", "method forward 1 1 40 1")
     stub(folder, "nan.ts", "method forward 1 1 1 1", "does nan")
     stub(folder, "fails.ts", "method forward 1 1 1 1", "does throw")

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-TOOLS = "awk basename bash cat chmod cksum cmp cp cut dirname env find flock grep head id ls make mkdir mktemp mv rm " \
-        "rmdir sed sh sha256sum sort tail tee touch tr true wc"
+TOOLS = (
+    "awk basename bash cat chmod cksum cmp cp cut dirname env find flock grep head id ls make mkdir mktemp mv rm "
+    "rmdir sed sh sha256sum sort tail tee touch tr true wc"
+)
 SCRIPTS = ("build_nn.sh", "install_nn.sh", "check_nn.sh", "uninstall_nn.sh")
 
 STAND_INS = {
@@ -63,8 +65,15 @@ class Sandbox:
         self.header = folder / "pd headers"
         self.header.mkdir()
         (self.header / "m_pd.h").touch()
-        self.say(machine="x86_64", system="Linux", cmake_version="3.25.1", built="nn~ one", proof="0",
-                 ldd="\tlibtorch_cpu.so => /torch/lib/libtorch_cpu.so (0x0)", torch=f"x86_64\n2.13.0\n{self.torch}")
+        self.say(
+            machine="x86_64",
+            system="Linux",
+            cmake_version="3.25.1",
+            built="nn~ one",
+            proof="0",
+            ldd="\tlibtorch_cpu.so => /torch/lib/libtorch_cpu.so (0x0)",
+            torch=f"x86_64\n2.13.0\n{self.torch}",
+        )
         self.settings = {"PD_INCLUDE": str(self.header)}
 
     def say(self, **files: str) -> None:
@@ -73,9 +82,20 @@ class Sandbox:
 
     def run(self, script: str, *arguments: str, **settings: str) -> tuple[int, str]:
         """A script's exit status and everything that it said."""
-        ran = subprocess.run([self.bin / "bash", self.root / "pd_setup" / script, *arguments], cwd=self.home,
-                             env={"PATH": str(self.bin), "HOME": str(self.home), "STAND_IN": str(self.stand_in),
-                                  **self.settings, **settings}, capture_output=True, text=True, timeout=60)
+        ran = subprocess.run(
+            [self.bin / "bash", self.root / "pd_setup" / script, *arguments],
+            cwd=self.home,
+            env={
+                "PATH": str(self.bin),
+                "HOME": str(self.home),
+                "STAND_IN": str(self.stand_in),
+                **self.settings,
+                **settings,
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         return ran.returncode, ran.stdout + ran.stderr
 
     @property
@@ -197,8 +217,11 @@ def test_upstream_from_a_checkout_says_what_it_needs(box, tmp_path):
 
 
 def files(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*")
-            if path.is_file() and path.name != ".installed-by-ravecourse"}
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".installed-by-ravecourse"
+    }
 
 
 def test_installing_twice_and_removing(box, tmp_path):
@@ -209,8 +232,11 @@ def test_installing_twice_and_removing(box, tmp_path):
         box.say(built=text)
         status, said = box.run("install_nn.sh", PD_EXTERNALS=str(target))
         assert status == 0 and "Installed 3 files" in said, said
-        assert files(target / "nn~") == {"nn~.pd_linux": f"{text}\n", "nn~-help.pd": "#N canvas 2;\n",
-                                         "patches/01 timbre.pd": "#N canvas 1;\n"}
+        assert files(target / "nn~") == {
+            "nn~.pd_linux": f"{text}\n",
+            "nn~-help.pd": "#N canvas 2;\n",
+            "patches/01 timbre.pd": "#N canvas 1;\n",
+        }
     status, said = box.run("uninstall_nn.sh", PD_EXTERNALS=str(target))
     assert status == 0 and files(target) == {"other/mine.pd": "mine\n"} and not (target / "nn~").exists(), said
     status, said = box.run("uninstall_nn.sh", PD_EXTERNALS=str(target))
@@ -292,8 +318,12 @@ def test_without_root_the_command_is_printed(project, tmp_path):
         (tmp_path / name).chmod(0o755)
     for tool in ("bash", "cat"):
         (tmp_path / tool).symlink_to(shutil.which(tool))
-    ran = subprocess.run(["bash", project / "pd_setup" / "system_packages.sh", "--install", "pd"],
-                         env={"PATH": str(tmp_path)}, capture_output=True, text=True)
+    ran = subprocess.run(
+        ["bash", project / "pd_setup" / "system_packages.sh", "--install", "pd"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
     assert ran.returncode == 1 and "sudo apt-get install -y" in ran.stderr.replace("update && ", "")
     assert "puredata-core" in ran.stderr and "cmake" in ran.stderr
 

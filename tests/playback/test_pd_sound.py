@@ -20,8 +20,11 @@ OTHERS = os.environ.get("NN") == "upstream"  # the well-known nn~, which does no
 QUIET = {"noise": 0.0, "variation": 0.0}
 BUFFERS = [0, 512, 1024, 2048, 4096, 8192, 16384]
 METHODS = ["encode", "decode", "forward"]
-EXPORTS = [(method, buffer, 1 + (i + j) % 2) for i, method in enumerate(METHODS)
-           for j, buffer in enumerate([0, 512, 4096, 16384])]
+EXPORTS = [
+    (method, buffer, 1 + (i + j) % 2)
+    for i, method in enumerate(METHODS)
+    for j, buffer in enumerate([0, 512, 4096, 16384])
+]
 EXPORTS += [(method, 2048, channels) for method in METHODS for channels in (1, 2)]
 EXPORTS += [("forward", 1024, 1), ("forward", 8192, 2)]
 
@@ -30,8 +33,18 @@ def noise(channels: int, samples: int = 40000, seed: int = 0) -> Tensor:
     return 0.3 * torch.randn(channels, samples, generator=torch.Generator().manual_seed(seed))
 
 
-def compare(path: Path, method: str, buffer: int, folder: Path, externals: Path, *, block: int = 64, rate: int = 48000,
-            tolerance: float = 0.0, random: bool = False) -> int:
+def compare(
+    path: Path,
+    method: str,
+    buffer: int,
+    folder: Path,
+    externals: Path,
+    *,
+    block: int = 64,
+    rate: int = 48000,
+    tolerance: float = 0.0,
+    random: bool = False,
+) -> int:
     """Play noise in Pd and in Python; every sample must be the same. Returns by how much it was late."""
     model = torchscript.load(path)
     what = model.method(method)
@@ -67,8 +80,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 
 
 @pytest.mark.parametrize("method, buffer, channels", EXPORTS)
-def test_an_export_of_the_course_sounds_in_pd_as_in_python(
-    exported, method, buffer, channels, tmp_path, externals):
+def test_an_export_of_the_course_sounds_in_pd_as_in_python(exported, method, buffer, channels, tmp_path, externals):
     late = compare(exported[channels], method, buffer, tmp_path, externals, tolerance=1e-6)
     used = max(buffer, 256)
     assert late == (used - 64 if buffer == 0 else 2 * used - 64)
@@ -84,14 +96,18 @@ def test_a_model_with_memory_is_bit_exact(buffer, tmp_path, externals):
     compare(save(Echo(), tmp_path / "echo.ts"), "forward", buffer, tmp_path, externals)
 
 
-@pytest.mark.parametrize("buffer, block", [(0, 1), (0, 128), (0, 4096), (256, 16), (256, 256), (256, 1024), (2048, 1),
-                                           (2048, 1024), (2048, 4096)])
+@pytest.mark.parametrize(
+    "buffer, block",
+    [(0, 1), (0, 128), (0, 4096), (256, 16), (256, 256), (256, 1024), (2048, 1), (2048, 1024), (2048, 4096)],
+)
 def test_every_block_size_of_pd(buffer, block, tmp_path, externals):
     compare(save(Echo(2), tmp_path / "echo.ts"), "forward", buffer, tmp_path, externals, block=block)
 
 
-@pytest.mark.parametrize("method, channels, buffer", [("encode", 1, 0), ("encode", 3, 1024), ("decode", 2, 0),
-                                                      ("decode", 1, 4096), ("forward", 2, 256)])
+@pytest.mark.parametrize(
+    "method, channels, buffer",
+    [("encode", 1, 0), ("encode", 3, 1024), ("decode", 2, 0), ("decode", 1, 4096), ("forward", 2, 256)],
+)
 def test_ratios_of_other_exporters(method, channels, buffer, tmp_path, externals):
     compare(save(Analyse(channels), tmp_path / "analyse.ts"), method, buffer, tmp_path, externals)
 
@@ -136,8 +152,9 @@ def test_other_forms_of_good_answers(what, tmp_path, externals):
 def test_attributes_are_set_in_the_middle_of_the_sound(tmp_path, externals):
     save(Settings(), tmp_path / "settings.ts")
     audio = noise(1)
-    ran = play(Patch("settings.ts forward 0", messages=[(400, "set gain 0.25"), (401, "get gain")]), audio, tmp_path,
-               externals)
+    ran = play(
+        Patch("settings.ts forward 0", messages=[(400, "set gain 0.25"), (401, "get gain")]), audio, tmp_path, externals
+    )
     change = int(48000 * 0.4)
     assert ran.info("gain") == [["0.25"]]
     assert torch.equal(ran.audio[:, : change - 64], audio[:, : change - 64])
@@ -156,7 +173,7 @@ def test_enable_and_methods_by_message(tmp_path, externals):
     assert heard[9700:19100].abs().max() == 0
     assert heard[20000:28700].abs().min() >= 0 and heard[20000:28700].abs().max() > 0.1
     assert ran.audio[1, :28700].abs().max() == 0  # forward gives one signal
-    held = ran.audio[:, 30000:30000 + 256 * 20]
+    held = ran.audio[:, 30000 : 30000 + 256 * 20]
     assert held[1].max() > 0.5 and (held[:, 1:] != held[:, :-1]).sum() <= 2 * 21  # each value is held
     assert ran.info("method")[-1][0] == "encode"
 

@@ -135,9 +135,7 @@ def test_unknown_delay_is_said_and_a_second_of_tail_is_kept(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("in_ratio", [1, 2, 16, 128])
 @pytest.mark.parametrize("out_ratio", [1, 4, 128, 256])
-def test_ratios_keep_the_last_sample_and_hold_the_output(
-    in_ratio: int, out_ratio: int, tmp_path: Path
-) -> None:
+def test_ratios_keep_the_last_sample_and_hold_the_output(in_ratio: int, out_ratio: int, tmp_path: Path) -> None:
     model = save(Ratios(in_ratio, out_ratio), tmp_path, delay_samples=0)
     for buffer in (256, 1024):
         x = noise(2, 3 * buffer)
@@ -165,9 +163,7 @@ def test_encode_then_decode_equals_forward(tmp_path: Path) -> None:
     decoded, rate = sound.read(tmp_path / "out.wav")
     assert rate == 48000 and decoded.shape == forward.shape == x.shape
     with torch.no_grad():  # silence follows, where the offline model would pad its layers with zeros
-        offline = model(torch.nn.functional.pad(x[None], (0, 64 * model.hop_length)), noise=False)[
-            0, :, : x.shape[1]
-        ]
+        offline = model(torch.nn.functional.pad(x[None], (0, 64 * model.hop_length)), noise=False)[0, :, : x.shape[1]]
     assert float(offline.abs().max()) > 0.1
     assert float((forward - offline).abs().max()) < 1e-5
     same = x.shape[1] - loaded.delay_samples("decode")  # after that, no more latents come

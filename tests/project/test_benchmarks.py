@@ -14,20 +14,39 @@ from ravecourse.playback.benching import untrained
 from ravecourse.playback.player import measure
 from ravecourse.streaming.model import StreamingRAVE
 
-SMALL = {"ratios": (4, 2), "dilations": ((1,), (1, 3)), "capacity": 4, "latent_size": 3, "noise_bands": 0,
-         "noise_strides": ()}
+SMALL = {
+    "ratios": (4, 2),
+    "dilations": ((1,), (1, 3)),
+    "capacity": 4,
+    "latent_size": 3,
+    "noise_bands": 0,
+    "noise_strides": (),
+}
 # For a hop of 128 samples, 8 rows of 16 bands: (rows, inputs, taps, outputs), layer by layer.
 BANK = (8, 16, 24, 16)
 ENCODER = [
     (8, 16, 7, 4),  # bands to 4 channels
-    (8, 4, 3, 4), (8, 4, 1, 4), (2, 4, 8, 8),  # one unit, then 8 taps for a stride of 4
-    (2, 8, 3, 8), (2, 8, 1, 8), (2, 8, 3, 8), (2, 8, 1, 8), (1, 8, 4, 16),  # two units, 4 taps for a stride of 2
+    (8, 4, 3, 4),
+    (8, 4, 1, 4),
+    (2, 4, 8, 8),  # one unit, then 8 taps for a stride of 4
+    (2, 8, 3, 8),
+    (2, 8, 1, 8),
+    (2, 8, 3, 8),
+    (2, 8, 1, 8),
+    (1, 8, 4, 16),  # two units, 4 taps for a stride of 2
     (1, 16, 3, 3),  # the means alone, without the standard deviations
 ]
 DECODER = [
-    (1, 3, 3, 16), (1, 16, 2, 8 * 2),  # a transposed convolution gives `stride` rows from two neighbours
-    (2, 8, 3, 8), (2, 8, 1, 8), (2, 8, 3, 8), (2, 8, 1, 8), (2, 8, 2, 4 * 4),
-    (8, 4, 3, 4), (8, 4, 1, 4), (8, 4, 7, 2 * 16),
+    (1, 3, 3, 16),
+    (1, 16, 2, 8 * 2),  # a transposed convolution gives `stride` rows from two neighbours
+    (2, 8, 3, 8),
+    (2, 8, 1, 8),
+    (2, 8, 3, 8),
+    (2, 8, 1, 8),
+    (2, 8, 2, 4 * 4),
+    (8, 4, 3, 4),
+    (8, 4, 1, 4),
+    (8, 4, 7, 2 * 16),
 ]
 
 
@@ -117,8 +136,13 @@ def test_commands_in_the_docstrings_exist(path: Path) -> None:
     """Every option that a docstring shows is one that the program takes."""
     text = path.read_text()
     said = ast.get_docstring(ast.parse(text)) or ""
-    options = {word.strip("[]`.,") for line in said.splitlines() if line.startswith("    python")
-               for word in line.split() if word.strip("[]").startswith("--")}
+    options = {
+        word.strip("[]`.,")
+        for line in said.splitlines()
+        if line.startswith("    python")
+        for word in line.split()
+        if word.strip("[]").startswith("--")
+    }
     assert not {option for option in options if text.count(f'"{option}"') != 1}
 
 

@@ -25,11 +25,13 @@ SLIDERS = {  # the chapters whose widgets move most, and what their sliders chan
 @pytest.fixture(scope="module")
 def browser_program(project: Path) -> str:
     """The browser, installed if need be; where that cannot be, the tests say in one sentence what is missing."""
-    asked = subprocess.run(["bash", "pd_setup/system_packages.sh", "--install", "browser"], cwd=project,
-                           capture_output=True, text=True)
+    asked = subprocess.run(
+        ["bash", "pd_setup/system_packages.sh", "--install", "browser"], cwd=project, capture_output=True, text=True
+    )
     if asked.returncode != 0 and "Missing:" in asked.stderr:  # no apt-get, or neither root nor sudo
-        pytest.skip("No browser: install Chromium or Google Chrome, or set CHROMIUM=program. "
-                    + " ".join(asked.stderr.split()))
+        pytest.skip(
+            "No browser: install Chromium or Google Chrome, or set CHROMIUM=program. " + " ".join(asked.stderr.split())
+        )
     assert asked.returncode == 0, asked.stdout + asked.stderr
     program = find_browser()
     assert program, "system_packages.sh found a browser, find_browser did not"
@@ -43,8 +45,11 @@ def lab(project: Path, browser_program: str, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("lab")
     with open_browser() as browser, serve(project, folder, notebooks) as address:
         yield browser, address
-    left = [process.pid for process in psutil.process_iter(["cmdline"])
-            if any(str(folder) in word for word in process.info["cmdline"] or [])]
+    left = [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if any(str(folder) in word for word in process.info["cmdline"] or [])
+    ]
     assert not left, "the server and its kernels have ended"
 
 

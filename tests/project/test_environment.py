@@ -22,8 +22,10 @@ from packaging.version import Version
 
 tomllib = pytest.importorskip("tomllib", reason="reads pyproject.toml; in Python from 3.11")
 
-TOOLS = "awk basename bash cat chmod cp cut df dirname env find flock grep head ls make mkdir mv rm sed sh " \
-        "sha256sum shasum sleep sort tail tr uname wc"
+TOOLS = (
+    "awk basename bash cat chmod cp cut df dirname env find flock grep head ls make mkdir mv rm sed sh "
+    "sha256sum shasum sleep sort tail tr uname wc"
+)
 
 PYTHON = r"""#!/bin/sh
 # stands in for python: answers what create_env.sh asks, writes down the rest
@@ -132,8 +134,13 @@ def test_venv_is_made_once_and_only_in_the_project(sandbox: Sandbox, project: Pa
     first = sandbox.create()
     assert first.returncode == 0, first.stderr
     calls = sandbox.calls()
-    assert [call[1:3] for call in calls] == [["-m", "venv"], ["-m", "pip"], ["-m", "pip"], ["-m", "pip"],
-                                             ["pd_setup/fix_torchaudio.py"]]
+    assert [call[1:3] for call in calls] == [
+        ["-m", "venv"],
+        ["-m", "pip"],
+        ["-m", "pip"],
+        ["-m", "pip"],
+        ["pd_setup/fix_torchaudio.py"],
+    ]
     assert calls[0][3] == str(sandbox.root / ".venv")
     torch, rest = calls[2], calls[3]
     assert torch[-1] == f"torch=={pins(project)['torch']}+cpu"
@@ -262,8 +269,9 @@ def test_what_the_book_needs_is_installed_when_it_is_asked_for(sandbox: Sandbox)
 # --- create_env.sh: the conda branch ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tool, verb", [("micromamba", ["create"]), ("mamba", ["env", "create"]),
-                                        ("conda", ["env", "create"])])
+@pytest.mark.parametrize(
+    "tool, verb", [("micromamba", ["create"]), ("mamba", ["env", "create"]), ("conda", ["env", "create"])]
+)
 def test_conda_makes_the_prefix_and_pip_fills_it(sandbox: Sandbox, tool: str, verb: list[str]) -> None:
     sandbox.add_conda(tool)
     run = sandbox.create()
@@ -424,12 +432,15 @@ def test_what_the_readme_tells_to_type_exists(project: Path) -> None:
     assert {"demo", "test"} <= told
 
 
-@pytest.mark.parametrize("given, passed", [
-    (None, []),
-    ("/recordings/two  words", ["--data", "/recordings/two  words"]),
-    ("~/my sounds", ["--data", "{home}/my sounds"]),
-    ("it's", ["--data", "it's"]),
-])
+@pytest.mark.parametrize(
+    "given, passed",
+    [
+        (None, []),
+        ("/recordings/two  words", ["--data", "/recordings/two  words"]),
+        ("~/my sounds", ["--data", "{home}/my sounds"]),
+        ("it's", ["--data", "it's"]),
+    ],
+)
 def test_make_demo_hands_the_folder_on(sandbox: Sandbox, given: str | None, passed: list[str]) -> None:
     run = sandbox.command("make", "demo", *([f"DATA={given}"] if given else []))
     assert run.returncode == 0, run.stderr
@@ -504,9 +515,15 @@ def test_one_python_everywhere(project: Path) -> None:
 # --- environment.yml, solved --------------------------------------------------------------------------------
 
 STUBS = [  # name, version, depends
-    ("python", "3.10.14", []), ("python", "3.11.9", []), ("python", "3.11.13", []), ("python", "3.13.1", []),
-    ("pip", "25.0", ["python >=3.9"]), ("cxx-compiler", "1.9.0", ["gxx_linux-64 13.*"]),
-    ("gxx_linux-64", "13.3.0", []), ("cmake", "3.30.1", []), ("ninja", "1.12.1", []),
+    ("python", "3.10.14", []),
+    ("python", "3.11.9", []),
+    ("python", "3.11.13", []),
+    ("python", "3.13.1", []),
+    ("pip", "25.0", ["python >=3.9"]),
+    ("cxx-compiler", "1.9.0", ["gxx_linux-64 13.*"]),
+    ("gxx_linux-64", "13.3.0", []),
+    ("cmake", "3.30.1", []),
+    ("ninja", "1.12.1", []),
 ]
 
 
@@ -514,17 +531,28 @@ def solve(specs: list[str], folder: Path) -> dict[str, str]:
     """Solve as conda would, against a channel in a folder whose packages are only names."""
     for subdir, stubs in (("linux-64", STUBS), ("noarch", [])):
         (folder / subdir).mkdir(parents=True, exist_ok=True)
-        records = {f"{stub}-{version}-0.conda": {
-            "name": stub, "version": version, "build": "0", "build_number": 0, "depends": depends,
-            "subdir": subdir, "md5": "0" * 32, "sha256": "0" * 64, "size": 1,
-        } for stub, version, depends in stubs}
+        records = {
+            f"{stub}-{version}-0.conda": {
+                "name": stub,
+                "version": version,
+                "build": "0",
+                "build_number": 0,
+                "depends": depends,
+                "subdir": subdir,
+                "md5": "0" * 32,
+                "sha256": "0" * 64,
+                "size": 1,
+            }
+            for stub, version, depends in stubs
+        }
         index = {"info": {"subdir": subdir}, "packages": {}, "packages.conda": records, "repodata_version": 1}
         (folder / subdir / "repodata.json").write_text(json.dumps(index))
 
     async def run() -> dict[str, str]:
         gateway = rattler.Gateway(cache_dir=str(folder / "cache"))
-        found = await rattler.solve([rattler.Channel(folder.as_uri())], specs, gateway=gateway,
-                                    platforms=["linux-64", "noarch"])
+        found = await rattler.solve(
+            [rattler.Channel(folder.as_uri())], specs, gateway=gateway, platforms=["linux-64", "noarch"]
+        )
         return {record.name.normalized: str(record.version) for record in found}
 
     return asyncio.run(run())

@@ -29,9 +29,7 @@ def without_gradients():
 
 def tiny_width(name: str, **overrides: object) -> RAVE:
     """A preset with every layer in place and few channels."""
-    return realistic(
-        RAVE(preset(name, **{"capacity": 8, "latent_size": 6, "noise_capacity": 12, **overrides})), 3
-    )
+    return realistic(RAVE(preset(name, **{"capacity": 8, "latent_size": 6, "noise_capacity": 12, **overrides})), 3)
 
 
 def in_blocks(method, x: Tensor, sizes: tuple[int, ...], unit: int) -> Tensor:
@@ -55,9 +53,7 @@ def assert_later(stream: Tensor, offline: Tensor, late: int, tolerance: float = 
     assert kept.shape[-1] > stream.shape[-1] // 3
     reference = offline[..., : kept.shape[-1]]
     assert reference.abs().max() > 0.01
-    torch.testing.assert_close(
-        kept, reference, rtol=0, atol=tolerance * max(1.0, float(reference.abs().max()))
-    )
+    torch.testing.assert_close(kept, reference, rtol=0, atol=tolerance * max(1.0, float(reference.abs().max())))
 
 
 def matching_shifts(stream: Tensor, offline: Tensor, tolerance: float = 1e-4) -> list[int]:
@@ -183,9 +179,7 @@ def test_stream_filter_bank(n_bands: int, design: str) -> None:
     for late in (0, 1, 2, 7):
         synthesis = StreamSynthesis(bank, 2, late)
         delayed = torch.cat([torch.ones(2, 2 * n_bands, late), offline], -1)[..., : offline.shape[-1]]
-        audio = in_blocks(
-            lambda block, layer=synthesis: layer(block.transpose(1, 2).contiguous()), delayed, (2, 4), 1
-        )
+        audio = in_blocks(lambda block, layer=synthesis: layer(block.transpose(1, 2).contiguous()), delayed, (2, 4), 1)
         reference = bank.synthesis(offline.reshape(4, n_bands, -1)).reshape(2, 2, -1)
         assert_later(audio, reference, synthesis.late_out)
 
@@ -225,9 +219,7 @@ def test_causal_model_whose_upsampling_looks_ahead(name: str) -> None:
     audio = signal(20 * model.hop_length, seed=2)
     stream = StreamingRAVE(model)
     stream.heads.noise_scale.fill_(0)
-    assert_later(
-        in_blocks(stream, audio, BLOCKS, model.hop_length), model(audio, noise=False), stream.delay_samples
-    )
+    assert_later(in_blocks(stream, audio, BLOCKS, model.hop_length), model(audio, noise=False), stream.delay_samples)
     assert stream.decode_delay_samples > StreamingRAVE(tiny_width(name, causal=True)).decode_delay_samples
 
 
@@ -250,9 +242,7 @@ def test_other_filter_banks(bands: int, pqmf: str) -> None:
     audio = signal(sum(BLOCKS) * model.hop_length, seed=4)
     stream = StreamingRAVE(model)
     stream.heads.noise_scale.fill_(0)
-    assert_later(
-        in_blocks(stream, audio, BLOCKS, model.hop_length), model(audio, noise=False), stream.delay_samples
-    )
+    assert_later(in_blocks(stream, audio, BLOCKS, model.hop_length), model(audio, noise=False), stream.delay_samples)
 
 
 def test_causal_delay_is_the_filter_banks() -> None:
@@ -293,9 +283,7 @@ def test_cut_latents(size: int) -> None:
     mean, _ = model.encode(audio)
     centred = mean - model.latent_mean[:, None]
     latents = torch.einsum("ij,bjf->bif", model.latent_pca, centred)[:, :size]
-    assert_later(
-        in_blocks(stream.encode, audio, (1, 2), model.hop_length), latents, stream.encode_delay_frames
-    )
+    assert_later(in_blocks(stream.encode, audio, (1, 2), model.hop_length), latents, stream.encode_delay_frames)
 
     kept = torch.einsum("ij,bif->bjf", model.latent_pca[:size], latents) + model.latent_mean[:, None]
     stream.latent_noise_scale.fill_(0)
@@ -391,9 +379,7 @@ def test_scripted_equals_eager(name: str, causal: bool, channels: int) -> None:
     assert script.delay_samples == stream.delay_samples
     output = in_blocks(script, audio, BLOCKS, model.hop_length)
     assert_later(output, model(audio, noise=False), stream.delay_samples)
-    torch.testing.assert_close(
-        output, in_blocks(stream, audio, BLOCKS, model.hop_length), rtol=0, atol=TOLERANCE
-    )
+    torch.testing.assert_close(output, in_blocks(stream, audio, BLOCKS, model.hop_length), rtol=0, atol=TOLERANCE)
 
 
 def test_saved_and_loaded_in_mid_stream() -> None:

@@ -31,7 +31,7 @@ def decay_of(x, rate, frequency):
     n = int(0.25 * rate)
     t = np.arange(n) / rate
     probe = np.hanning(n) * np.exp(-2j * np.pi * frequency * t)
-    first, second = (abs(np.sum(x[k:k + n] * probe)) for k in (int(0.05 * rate), int(0.35 * rate)))
+    first, second = (abs(np.sum(x[k : k + n] * probe)) for k in (int(0.05 * rate), int(0.35 * rate)))
     return 60 * 0.3 / (20 * np.log10(first / second))
 
 
@@ -79,7 +79,7 @@ def test_another_rate_plays_the_same_phrase(instrument):
     envelopes = []
     for rate in (44100, 48000):
         x = render(instrument, 6.0, seed=2, sample_rate=rate)[0]
-        envelopes.append(x[:6 * rate].reshape(-1, rate // 20).square().mean(1).sqrt().numpy())
+        envelopes.append(x[: 6 * rate].reshape(-1, rate // 20).square().mean(1).sqrt().numpy())
     assert np.corrcoef(envelopes)[0, 1] > 0.98
 
 
@@ -117,24 +117,32 @@ def test_string_equals_the_recursion_sample_by_sample():
     for _ in range(strings.DISPERSION_STAGES):
         above, below = np.convolve(above, [loop.dispersion, 1.0]), np.convolve(below, [1.0, loop.dispersion])
     feedback = np.zeros(loop.delay + len(above))
-    feedback[:len(below)] += below
-    feedback[loop.delay:] -= loop.gain * (1 - loop.loss) * above
+    feedback[: len(below)] += below
+    feedback[loop.delay :] -= loop.gain * (1 - loop.loss) * above
     push = np.zeros(rate)
     finger = strings._finger(0.7, 0.5, rate)
-    push[:len(finger)] = finger
+    push[: len(finger)] = finger
     trip = 0.25 * rate / frequency
     comb = np.zeros(int(trip) + 2)
     comb[0] = 1
-    comb[int(trip):] -= [1 - trip % 1, trip % 1]
+    comb[int(trip) :] -= [1 - trip % 1, trip % 1]
     push = lfilter([1], [1, -np.exp(-2 * np.pi * 0.7 * frequency / rate)], lfilter(comb, [1], push))
     due = lfilter(below, feedback, push)
-    assert np.abs(x - due * 0.7 ** 1.3 / np.abs(due).max()).max() < 1e-6
+    assert np.abs(x - due * 0.7**1.3 / np.abs(due).max()).max() < 1e-6
 
 
 @pytest.mark.parametrize("frequency", [110.0, 330.0])
 def test_string_loses_its_high_partials_first(frequency):
-    x = strings.pluck(frequency, 1.0, rng=np.random.default_rng(0), noise=0.0, stiffness=0.0, position=0.13,
-                      decay_seconds=3.0, high_decay_seconds=0.4)
+    x = strings.pluck(
+        frequency,
+        1.0,
+        rng=np.random.default_rng(0),
+        noise=0.0,
+        stiffness=0.0,
+        position=0.13,
+        decay_seconds=3.0,
+        high_decay_seconds=0.4,
+    )
     times = [decay_of(x, 48000, k * frequency) for k in (1, 4, 9, 14)]
     assert all(a > b for a, b in zip(times, times[1:], strict=False))
     assert times[0] == pytest.approx(3.0, rel=0.1)
@@ -205,9 +213,14 @@ def test_formants_are_heard_where_the_table_has_them(kind, vowel):
     # Breath alone through the tract has a continuous spectrum: its envelope is the tract.
     length = 4 * 48000
     table = voice.formants(kind, vowel)
-    x = voice.sing(np.full(length, 100.0), np.zeros(length), np.tile(table, (220, 1)), rng=np.random.default_rng(1),
-                   breath=np.ones(length))
-    pieces = x[:length // 2048 * 2048].reshape(-1, 2048) * np.hanning(2048)
+    x = voice.sing(
+        np.full(length, 100.0),
+        np.zeros(length),
+        np.tile(table, (220, 1)),
+        rng=np.random.default_rng(1),
+        breath=np.ones(length),
+    )
+    pieces = x[: length // 2048 * 2048].reshape(-1, 2048) * np.hanning(2048)
     f, power = np.fft.rfftfreq(2048, 1 / 48000), (np.abs(np.fft.rfft(pieces)) ** 2).mean(0)
     for formant in table[:3]:
         near = (f > formant - 140) & (f < formant + 140)
@@ -219,13 +232,14 @@ def test_formants_are_heard_where_the_table_has_them(kind, vowel):
 def test_vibrato_sets_in_late_at_a_singers_rate(rate):
     t = np.arange(4 * rate) / rate
     for seed in range(4):
-        pitch = 69 + 12 * np.log2(_sung_pitch([Note(0.0, 4.0, 60, 0.7)], t, np.random.default_rng(seed),
-                                              np.random.default_rng(9), rate) / 440)
-        swing = pitch[rate:3 * rate] - np.convolve(pitch, np.ones(rate // 3) / (rate // 3), "same")[rate:3 * rate]
+        pitch = 69 + 12 * np.log2(
+            _sung_pitch([Note(0.0, 4.0, 60, 0.7)], t, np.random.default_rng(seed), np.random.default_rng(9), rate) / 440
+        )
+        swing = pitch[rate : 3 * rate] - np.convolve(pitch, np.ones(rate // 3) / (rate // 3), "same")[rate : 3 * rate]
         cycles = np.sum(np.diff(np.sign(swing[::64])) > 0) / 2
         assert 4.3 <= cycles <= 7
         assert 0.15 < np.percentile(np.abs(swing), 98) < 1.0
-        early = pitch[int(0.2 * rate):int(0.22 * rate)]
+        early = pitch[int(0.2 * rate) : int(0.22 * rate)]
         assert np.ptp(early) < 0.5 * np.ptp(swing)
 
 
@@ -233,8 +247,13 @@ def test_sung_pitch_is_the_pitch_asked_for():
     rate, length = 48000, 96000
     t = np.arange(length) / rate
     asked = 220 * 2 ** (0.5 / 12 * np.sin(2 * np.pi * 5.5 * t))
-    x = voice.sing(asked, np.full(length, 0.6), np.tile(voice.formants("tenor", "o"), (110, 1)),
-                   rng=np.random.default_rng(0), breathiness=0.0)
+    x = voice.sing(
+        asked,
+        np.full(length, 0.6),
+        np.tile(voice.formants("tenor", "o"), (110, 1)),
+        rng=np.random.default_rng(0),
+        breathiness=0.0,
+    )
     s = np.fft.rfft(x)
     f = np.fft.rfftfreq(length, 1 / rate)
     s[(f < 150) | (f > 330)] = 0
@@ -263,10 +282,14 @@ def test_melodies_stay_in_range_and_wander_over_two_octaves():
 def test_folder_is_written_once(tmp_path):
     paths = render_folder(tmp_path, ("bars", "strings"), minutes=0.6, seed=1, progress=False)
     assert [str(p.relative_to(tmp_path)) for p in paths] == [
-        "bars/bars_000.wav", "bars/bars_001.wav", "strings/strings_000.wav", "strings/strings_001.wav"]
+        "bars/bars_000.wav",
+        "bars/bars_001.wav",
+        "strings/strings_000.wav",
+        "strings/strings_001.wav",
+    ]
     assert [soundfile.info(p).frames for p in paths] == [30 * 48000, 6 * 48000] * 2
     assert soundfile.info(paths[0]).subtype == "PCM_24"
-    assert not np.array_equal(soundfile.read(paths[0])[0][:48000 * 6], soundfile.read(paths[1])[0])
+    assert not np.array_equal(soundfile.read(paths[0])[0][: 48000 * 6], soundfile.read(paths[1])[0])
     before = [(p.stat().st_mtime_ns, p.read_bytes()) for p in paths]
     assert render_folder(tmp_path, ("bars", "strings"), minutes=0.6, seed=1, progress=False) == paths
     assert [p.stat().st_mtime_ns for p in paths] == [m for m, _ in before]
@@ -310,9 +333,17 @@ def test_clips(tmp_path):
         assert (info.format, info.samplerate, info.channels, info.frames) == ("FLAC", 48000, 1, 7 * 48000)
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (("kazoo", 1.0), "kazoo.*strings, bars, voice"), (("bars", 0.0), "above 0"), (("bars", -2.0), "-2"),
-    (("bars", float("nan")), "nan"), (("bars", 1.0, -1), "-1"), (("bars", 1.0, 0, 100), "100 Hz")])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("kazoo", 1.0), "kazoo.*strings, bars, voice"),
+        (("bars", 0.0), "above 0"),
+        (("bars", -2.0), "-2"),
+        (("bars", float("nan")), "nan"),
+        (("bars", 1.0, -1), "-1"),
+        (("bars", 1.0, 0, 100), "100 Hz"),
+    ],
+)
 def test_mistakes_are_named(arguments, words):
     with pytest.raises(RaveCourseError, match=words):
         render(*arguments)

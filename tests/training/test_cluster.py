@@ -30,13 +30,23 @@ def slurm(tmp_path: Path, project: Path) -> dict[str, str]:
     (tmp_path / "bin" / "srun").write_text(SRUN)
     (tmp_path / "bin" / "srun").chmod(0o755)
     python = Path(os.sys.executable).parent
-    return {**os.environ, "PATH": f"{tmp_path / 'bin'}:{python}:{os.environ['PATH']}", "SAID": str(tmp_path / "said"),
-            "SLURM_SUBMIT_DIR": str(project)}
+    return {
+        **os.environ,
+        "PATH": f"{tmp_path / 'bin'}:{python}:{os.environ['PATH']}",
+        "SAID": str(tmp_path / "said"),
+        "SLURM_SUBMIT_DIR": str(project),
+    }
 
 
 def job(environment: dict[str, str], project: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bash", project / SCRIPT, *map(str, words)], env=environment, cwd="/", capture_output=True,
-                          text=True, timeout=120)
+    return subprocess.run(
+        ["bash", project / SCRIPT, *map(str, words)],
+        env=environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 def test_turn_after_turn_until_it_is_done(slurm: dict[str, str], project: Path, tmp_path: Path) -> None:
@@ -54,8 +64,9 @@ def test_turn_after_turn_until_it_is_done(slurm: dict[str, str], project: Path, 
 
 
 @pytest.mark.parametrize("status,passed", [(130, 0), (2, 2), (137, 137)])
-def test_stopped_by_the_clock_is_no_failure_and_others_are(slurm: dict[str, str], project: Path, tmp_path: Path,
-                                                            status: int, passed: int) -> None:
+def test_stopped_by_the_clock_is_no_failure_and_others_are(
+    slurm: dict[str, str], project: Path, tmp_path: Path, status: int, passed: int
+) -> None:
     (tmp_path / "bin" / "srun").write_text(KILLED.replace("137", str(status)))
     assert job(slurm, project, "data", "run").returncode == passed
 

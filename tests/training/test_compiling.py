@@ -90,9 +90,14 @@ def test_it_is_kept_where_it_is_faster(monkeypatch, plain: float, compiled: floa
 LONG = "backend='inductor' raised:\nCppCompileError: C++ compile error\n\nCommand:\ng++ -O3"
 
 
-@pytest.mark.parametrize(("text", "place", "reason"), [
-    (LONG, "/a/torch", "CppCompileError: C++ compile error"), (LONG, "/a b/torch", "where the name of its folder"),
-    ("", "/a/torch", "RuntimeError")])
+@pytest.mark.parametrize(
+    ("text", "place", "reason"),
+    [
+        (LONG, "/a/torch", "CppCompileError: C++ compile error"),
+        (LONG, "/a b/torch", "where the name of its folder"),
+        ("", "/a/torch", "RuntimeError"),
+    ],
+)
 def test_a_failure_is_one_sentence(monkeypatch, text: str, place: str, reason: str) -> None:
     def fail(self, audio, tries, compiled=False):
         if compiled:

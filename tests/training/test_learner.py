@@ -22,8 +22,17 @@ def distance(target: Tensor, estimate: Tensor, scales: tuple[int, ...]) -> Tenso
     """The multi-scale spectral distance, with the ordinary transform and nothing kept."""
     total = torch.zeros(())
     for n in scales:
-        a, b = (torch.stft(F.pad(s.flatten(0, 1), (0, -s.shape[-1] % (n // 4))), n, n // 4, window=torch.hann_window(n),
-                           pad_mode="constant", return_complex=True) for s in (target, estimate))
+        a, b = (
+            torch.stft(
+                F.pad(s.flatten(0, 1), (0, -s.shape[-1] % (n // 4))),
+                n,
+                n // 4,
+                window=torch.hann_window(n),
+                pad_mode="constant",
+                return_complex=True,
+            )
+            for s in (target, estimate)
+        )
         a, b = ((s.real.square() + s.imag.square() + 1e-14).sqrt() for s in (a, b))
         total = total + (a - b).square().mean() / (a.square().mean() + 1e-6 * 0.375 * n)
         total = total + (a.log() - b.log()).abs().mean()
@@ -116,9 +125,12 @@ def test_phase_two_decoder(config) -> None:
         apart = [(x - y).abs().mean() / (x.abs().mean() if relative else 1) for x, y in pairs]
         matching = matching + sum(apart) / len(apart) / len(real)
     adversarial = -sum(b[-1].mean() for b in fake)
-    loss = (distance(audio, estimate, plain.config.stft_scales)
-            + distance(model.split(audio), bands, plain.config.band_stft_scales)
-            + plain.config.adversarial_weight * adversarial + plain.config.feature_matching_weight * matching)
+    loss = (
+        distance(audio, estimate, plain.config.stft_scales)
+        + distance(model.split(audio), bands, plain.config.band_stft_scales)
+        + plain.config.adversarial_weight * adversarial
+        + plain.config.feature_matching_weight * matching
+    )
     loss.backward()
     assert found["loss"].item() == pytest.approx(loss.item(), rel=1e-4)
     assert_same_gradients(learner.model.decoder, model.decoder)

@@ -22,8 +22,19 @@ def noise(*shape, seed=0):
 def test_magnitudes_are_those_of_torch_stft(scale, length):
     x = noise(3, 2, length)
     padded = torch.nn.functional.pad(x.flatten(0, 1), (0, -length % (scale // 4)))
-    expected = torch.stft(padded, scale, scale // 4, window=torch.hann_window(scale), center=True,
-                          pad_mode="constant", return_complex=True).abs().transpose(1, 2)
+    expected = (
+        torch.stft(
+            padded,
+            scale,
+            scale // 4,
+            window=torch.hann_window(scale),
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        .abs()
+        .transpose(1, 2)
+    )
     found = losses.magnitudes(x, scale)
     assert found.shape == expected.shape
     assert torch.allclose(found, expected, atol=1e-4, rtol=1e-4)
@@ -40,8 +51,12 @@ def test_spectral_distance_by_its_definition():
     x, y = noise(2, 1, 4096), noise(2, 1, 4096, seed=1)
     expected = 0.0
     for n in scales:
-        a, b = (torch.stft(s[:, 0], n, n // 4, window=torch.hann_window(n), pad_mode="constant",
-                           return_complex=True).abs().double() for s in (x, y))
+        a, b = (
+            torch.stft(s[:, 0], n, n // 4, window=torch.hann_window(n), pad_mode="constant", return_complex=True)
+            .abs()
+            .double()
+            for s in (x, y)
+        )
         expected += (a - b).square().mean() / a.square().mean()
         expected += ((a + 1e-7).log() - (b + 1e-7).log()).abs().mean()
     assert SpectralDistance(scales)(x, y).item() == pytest.approx(expected.item(), rel=1e-4)
@@ -190,7 +205,18 @@ def test_the_written_out_gradient_of_magnitudes(scale, length):
     (losses.magnitudes(x, scale) * weights).sum().backward()
     found, x.grad = x.grad, None
     padded = torch.nn.functional.pad(x, (0, -length % (scale // 4)))
-    automatic = torch.stft(padded, scale, scale // 4, window=torch.hann_window(scale, dtype=torch.double), center=True,
-                           pad_mode="constant", return_complex=True).abs().transpose(1, 2)
+    automatic = (
+        torch.stft(
+            padded,
+            scale,
+            scale // 4,
+            window=torch.hann_window(scale, dtype=torch.double),
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        .abs()
+        .transpose(1, 2)
+    )
     (automatic * weights).sum().backward()
     assert torch.allclose(found, x.grad, rtol=1e-5, atol=1e-7)

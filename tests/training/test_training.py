@@ -34,14 +34,38 @@ from ravecourse.training.monitor import COLUMNS, flat_steps
 CPU = torch.device("cpu")
 SMALL = {"sample_rate": 16000, "capacity": 8, "latent_size": 4, "scale_capacity": 2, "scales": 2}
 TINY = preset("tiny", **SMALL, noise_capacity=8)
-LIKE_V1 = ModelConfig(preset="v1", architecture="v1", ratios=(2, 2), capacity=4, latent_size=4, sample_rate=16000,
-                      noise_bands=3, noise_strides=(2, 2), scales=2, scale_capacity=2, periods=(3,), period_capacity=2)
+LIKE_V1 = ModelConfig(
+    preset="v1",
+    architecture="v1",
+    ratios=(2, 2),
+    capacity=4,
+    latent_size=4,
+    sample_rate=16000,
+    noise_bands=3,
+    noise_strides=(2, 2),
+    scales=2,
+    scale_capacity=2,
+    periods=(3,),
+    period_capacity=2,
+)
 
 
 def plans(**overrides):
-    quick = dict(phase_one_steps=6, phase_two_steps=6, batch_size=2, crop_samples=1024, warmup_steps=2,
-                 beta_ramp_steps=4, waveform_steps=2, stft_scales=(256, 64), band_stft_scales=(32,), validation_every=4,
-                 checkpoint_every=5, discriminator_every=3, phase_probability=0.2)
+    quick = dict(
+        phase_one_steps=6,
+        phase_two_steps=6,
+        batch_size=2,
+        crop_samples=1024,
+        warmup_steps=2,
+        beta_ramp_steps=4,
+        waveform_steps=2,
+        stft_scales=(256, 64),
+        band_stft_scales=(32,),
+        validation_every=4,
+        checkpoint_every=5,
+        discriminator_every=3,
+        phase_probability=0.2,
+    )
     return training_preset("tiny", **{**quick, **overrides})
 
 
@@ -97,12 +121,19 @@ def assert_same(a, b):
 
 def states(folder):
     found = checkpoint.load(folder)
-    return {"model": found.model, "critics": found.discriminator, "optimiser": found.generator_optimiser,
-            "critics_optimiser": found.discriminator_optimiser, "step": found.step, "phase": found.phase,
-            "validations": found.notes["validations"]}
+    return {
+        "model": found.model,
+        "critics": found.discriminator,
+        "optimiser": found.generator_optimiser,
+        "critics_optimiser": found.discriminator_optimiser,
+        "step": found.step,
+        "phase": found.phase,
+        "validations": found.notes["validations"],
+    }
 
 
 # ------------------------------------------------------------------------------------------------ exact resume
+
 
 @pytest.fixture(scope="module")
 def uninterrupted(store, tmp_path_factory):
@@ -114,9 +145,13 @@ def uninterrupted(store, tmp_path_factory):
     return folders
 
 
-@pytest.mark.parametrize(("name", "stops"), [
-    *[("tiny", stops) for stops in ((3,), (6,), (7,), (8,), tuple(range(1, 12)))],
-    *[("v1", stops) for stops in ((5,), (2, 6, 9), (11,))]])
+@pytest.mark.parametrize(
+    ("name", "stops"),
+    [
+        *[("tiny", stops) for stops in ((3,), (6,), (7,), (8,), tuple(range(1, 12)))],
+        *[("v1", stops) for stops in ((5,), (2, 6, 9), (11,))],
+    ],
+)
 def test_resume_is_exact_to_the_bit(store, tmp_path, uninterrupted, name, stops):
     """Stopped in phase one, at the border, or in phase two: weights, statistics and both optimisers agree."""
     config = {"tiny": TINY, "v1": LIKE_V1}[name]
@@ -132,8 +167,15 @@ def test_compile_is_for_the_steps_alone(store, tmp_path, monkeypatch, capsys):
     needs_torch_compile()
     monkeypatch.setattr(Learner, "rehearse", lambda self, audio, tries=1, compiled=False: (2.0 - compiled, 0.0))
     before = counters["stats"]["unique_graphs"]
-    result = train(store, tmp_path, TINY, plans(phase_one_steps=4, phase_two_steps=0), device="cpu", tensorboard=False,
-                   compile=True)
+    result = train(
+        store,
+        tmp_path,
+        TINY,
+        plans(phase_one_steps=4, phase_two_steps=0),
+        device="cpu",
+        tensorboard=False,
+        compile=True,
+    )
     assert result.finished and result.validation
     assert "torch.compile makes steps 2.00 times as fast here; training uses it" in capsys.readouterr().out
     assert counters["stats"]["unique_graphs"] == before + 2, "the encoder and the decoder's trunk"
@@ -145,7 +187,9 @@ def test_threads_that_wait_for_each_other_are_left_out(monkeypatch, alone, toget
     monkeypatch.setattr(Learner, "rehearse", lambda self, audio: ({1: alone, 2: together}[torch.get_num_threads()], 0))
     torch.set_num_threads(2)
     assert setup.choose_threads(Learner(TINY, plans(), CPU), torch.zeros(2, 1, 1024)) == (
-        chosen, ({1: alone, 2: together}[chosen], 0))
+        chosen,
+        ({1: alone, 2: together}[chosen], 0),
+    )
     assert torch.get_num_threads() == 2
 
 
@@ -189,8 +233,9 @@ def test_two_runs_agree_and_seeds_differ(store, tmp_path, uninterrupted):
     assert_same(states(tmp_path / "same"), states(uninterrupted["tiny"]))
     quiet(store, tmp_path / "other", TINY, plans(seed=1))
     a, b = states(tmp_path / "other")["model"], states(uninterrupted["tiny"])["model"]
-    assert not torch.equal(a["decoder.wave.parametrizations.weight.original1"],
-                           b["decoder.wave.parametrizations.weight.original1"])
+    assert not torch.equal(
+        a["decoder.wave.parametrizations.weight.original1"], b["decoder.wave.parametrizations.weight.original1"]
+    )
 
 
 def test_the_global_generator_is_never_touched(store, tmp_path):
@@ -201,6 +246,7 @@ def test_the_global_generator_is_never_touched(store, tmp_path):
 
 # ------------------------------------------------------------------------------------------------ the two phases
 
+
 @pytest.mark.parametrize("config", [TINY, LIKE_V1])
 def test_phase_two_leaves_the_encoder_alone(store, tmp_path, config):
     """Batch statistics included; decoder and critics move."""
@@ -210,8 +256,7 @@ def test_phase_two_leaves_the_encoder_alone(store, tmp_path, config):
     encoder = {k: v for k, v in before.model.items() if k.startswith("encoder.")}
     assert_same(encoder, {k: v for k, v in after.model.items() if k.startswith("encoder.")})
     assert any("running_mean" in k for k in encoder) == (config.architecture == "v1")
-    for part, first, last in (("decoder", before.model, after.model),
-                              ("", before.discriminator, after.discriminator)):
+    for part, first, last in (("decoder", before.model, after.model), ("", before.discriminator, after.discriminator)):
         trained = [k for k in first if k.startswith(part) and ("weight" in k or "original" in k)]
         assert trained and all(not torch.equal(first[k], last[k]) for k in trained)
     for name in ("latent_mean", "latent_pca", "fidelity"):
@@ -235,11 +280,15 @@ def test_who_moves_when(every):
     learner.enter_phase_two()
     audio = 0.1 * torch.randn(2, 1, 1024, generator=torch.Generator().manual_seed(0))
     for step in range(10, 10 + 2 * every):
-        before = {k: v.clone() for k, v in flat({"m": learner.model.state_dict(),
-                                                 "c": learner.critics.state_dict()}).items()}
+        before = {
+            k: v.clone() for k, v in flat({"m": learner.model.state_dict(), "c": learner.critics.state_dict()}).items()
+        }
         values = learner.step(audio, step, 10)
-        moved = {k[1] for k, v in flat({"m": learner.model.state_dict(), "c": learner.critics.state_dict()}).items()
-                 if not torch.equal(v, before[k])}
+        moved = {
+            k[1]
+            for k, v in flat({"m": learner.model.state_dict(), "c": learner.critics.state_dict()}).items()
+            if not torch.equal(v, before[k])
+        }
         assert moved == ({"c"} if (step - 10) % every == 0 else {"m"})
         assert ("critics" in values) == (moved == {"c"})
     assert all(p.requires_grad for p in learner.critics.parameters())
@@ -253,11 +302,14 @@ def test_weights_of_the_losses_count_once():
     one = learner.autoencoder_step(audio, 2, torch.Generator().manual_seed(1))
     beta = (config.beta_start * config.beta) ** 0.5  # half way up a geometric ramp of 4
     assert one["loss"].item() == pytest.approx(
-        (one["spectral"] + one["spectral_bands"] + beta * one["kl"]).item(), rel=1e-5)
+        (one["spectral"] + one["spectral_bands"] + beta * one["kl"]).item(), rel=1e-5
+    )
     learner.enter_phase_two()
     two = learner.decoder_step(audio, torch.Generator().manual_seed(1))
-    assert two["loss"].item() == pytest.approx((two["spectral"] + two["spectral_bands"] + 3 * two["adversarial"]
-                                                + 7 * two["feature_matching"]).item(), rel=1e-5)
+    assert two["loss"].item() == pytest.approx(
+        (two["spectral"] + two["spectral_bands"] + 3 * two["adversarial"] + 7 * two["feature_matching"]).item(),
+        rel=1e-5,
+    )
 
 
 def test_phase_two_now(store, tmp_path):
@@ -292,6 +344,7 @@ def test_latent_statistics_describe_the_training_sound(store, tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------ before step one
+
 
 def test_rehearsal_leaves_no_trace(store):
     learner = Learner(LIKE_V1, plans(), CPU)
@@ -331,14 +384,17 @@ def test_other_errors_are_not_called_out_of_memory(store, tmp_path, monkeypatch)
         quiet(store, tmp_path, TINY, plans())
 
 
-@pytest.mark.parametrize(("config", "training_config", "match"), [
-    (preset("tiny", **{**SMALL, "sample_rate": 44100}), plans(), "44100 Hz"),
-    (preset("tiny", channels=2, **SMALL), plans(), "2 at 16000 Hz"),
-    (TINY, plans(crop_samples=1000), "such as 1024"),
-    (TINY, plans(crop_samples=100), "such as 256"),
-    (TINY, None, "Choose a preset"),
-    (None, plans(), "Choose a preset"),
-])
+@pytest.mark.parametrize(
+    ("config", "training_config", "match"),
+    [
+        (preset("tiny", **{**SMALL, "sample_rate": 44100}), plans(), "44100 Hz"),
+        (preset("tiny", channels=2, **SMALL), plans(), "2 at 16000 Hz"),
+        (TINY, plans(crop_samples=1000), "such as 1024"),
+        (TINY, plans(crop_samples=100), "such as 256"),
+        (TINY, None, "Choose a preset"),
+        (None, plans(), "Choose a preset"),
+    ],
+)
 def test_settings_that_do_not_fit(store, tmp_path, config, training_config, match):
     with pytest.raises(RaveCourseError, match=match):
         quiet(store, tmp_path, config, training_config)
@@ -361,6 +417,7 @@ def test_devices():
 
 
 # ------------------------------------------------------------------------------------------------ when it goes wrong
+
 
 @pytest.mark.parametrize("bad_step", [7, 11])
 def test_a_loss_that_is_not_a_number(store, tmp_path, monkeypatch, bad_step):
@@ -418,8 +475,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(store, tmp_path, kind):
     folders = [str(Path(__file__).parents[n]) for n in (0, 1)]
     script = SCRIPT.format(tests=folders, data=str(store.path), run=str(tmp_path / "run"))
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
     assert process.stdout.readline().strip() == "1"
     process.send_signal(kind)
     out, error = process.communicate(timeout=60)
@@ -436,6 +494,7 @@ def test_signal_handlers_come_back(store, tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------ what it tells
+
 
 def rows(folder):
     with open(folder / "losses.csv", newline="", encoding="utf-8") as file:
@@ -492,13 +551,15 @@ def test_flat_is_noticed_and_only_then():
     assert flat_steps(falling + flat_part) == 2400 - 1900
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61.4, "1:01"), (3661, "1:01:01"), (90000, "1 d 1 h"),
-                                               (None, "?")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (61.4, "1:01"), (3661, "1:01:01"), (90000, "1 d 1 h"), (None, "?")]
+)
 def test_clock(seconds, text):
     assert clock(seconds) == text
 
 
 # ------------------------------------------------------------------------------------------------ small facts
+
 
 def test_learning_rate():
     config = plans(phase_one_steps=100, warmup_steps=10, learning_rate=1.0)
@@ -529,14 +590,25 @@ def test_it_learns(store, tmp_path):
     """A minute of computing at most: the loss falls far, and the sound is far nearer than silence."""
     began = time.perf_counter()
     config = preset("tiny", sample_rate=16000, capacity=16, latent_size=8, scale_capacity=2)
-    learning = training_preset("tiny", phase_one_steps=220, phase_two_steps=20, crop_samples=4096, batch_size=8,
-                               warmup_steps=20, learning_rate=5e-3, beta_ramp_steps=200, validation_every=110,
-                               waveform_steps=40, phase_probability=0.0, stft_scales=(1024, 256, 64),
-                               band_stft_scales=(64, 32))
+    learning = training_preset(
+        "tiny",
+        phase_one_steps=220,
+        phase_two_steps=20,
+        crop_samples=4096,
+        batch_size=8,
+        warmup_steps=20,
+        learning_rate=5e-3,
+        beta_ramp_steps=200,
+        validation_every=110,
+        waveform_steps=40,
+        phase_probability=0.0,
+        stft_scales=(1024, 256, 64),
+        band_stft_scales=(64, 32),
+    )
     result = quiet(store, tmp_path, config, learning)
     losses = [float(row["spectral"]) for row in rows(tmp_path) if row["kl"]]
     assert losses[-1] < 0.5 * losses[0]
-    audio = store.held_out()[None, :, :4096 * 8]
+    audio = store.held_out()[None, :, : 4096 * 8]
     silence = log_mel_distance(audio, torch.zeros_like(audio), 16000).item()
     assert result.validation["log_mel"] < 0.5 * silence
     model = checkpoint.load_model(tmp_path)

@@ -114,11 +114,18 @@ def written(model: RAVE, folder: Path, gin: str | None = None, **changes: Tensor
     target = folder / "version_0" / "checkpoints" / "last.ckpt"
     target.parent.mkdir(parents=True, exist_ok=True)
     content = {
-        "epoch": 3, "global_step": 1234, "pytorch-lightning_version": "1.9.0", "state_dict": state,
+        "epoch": 3,
+        "global_step": 1234,
+        "pytorch-lightning_version": "1.9.0",
+        "state_dict": state,
         "loops": {"fit_loop": {"state_dict": {}, "epoch_progress": {"current": {"ready": 1}}}},
-        "callbacks": {"WarmupCallback": {"training_steps": 1234},
-                      "EMA": {name: 2 * value for name, value in state.items() if name.endswith("weight_g")}},
-        "optimizer_states": [{"state": {}, "param_groups": [{"lr": 1e-3, "betas": (0.5, 0.9)}]}], "lr_schedulers": []}
+        "callbacks": {
+            "WarmupCallback": {"training_steps": 1234},
+            "EMA": {name: 2 * value for name, value in state.items() if name.endswith("weight_g")},
+        },
+        "optimizer_states": [{"state": {}, "param_groups": [{"lr": 1e-3, "betas": (0.5, 0.9)}]}],
+        "lr_schedulers": [],
+    }
     torch.save(content, target)
     if gin is not None:
         (folder / "config.gin").write_text(gin)
@@ -155,8 +162,14 @@ model.RAVE.balancer = None
 
 def published(name: str, **overrides: object) -> RAVE:
     """A narrow model of the original's kind."""
-    options = {"capacity": 8, "latent_size": 6, "noise_capacity": 12, "sample_rate": 44100,
-               "lookahead_upsampling": True, **overrides}
+    options = {
+        "capacity": 8,
+        "latent_size": 6,
+        "noise_capacity": 12,
+        "sample_rate": 44100,
+        "lookahead_upsampling": True,
+        **overrides,
+    }
     return realistic(RAVE(preset(name, **options)), 4)
 
 
@@ -184,8 +197,20 @@ def test_round_trip(name: str, tmp_path: Path) -> None:
     imported = upstream.read(written(model, tmp_path, settings(model.config)))
     read = imported.model
     assert imported.steps == 1234 and imported.notes == () and not read.training
-    for field in ("architecture", "ratios", "capacity", "latent_size", "sample_rate", "channels", "causal", "dilations",
-                  "noise_bands", "noise_strides", "lookahead_upsampling", "pqmf"):
+    for field in (
+        "architecture",
+        "ratios",
+        "capacity",
+        "latent_size",
+        "sample_rate",
+        "channels",
+        "causal",
+        "dilations",
+        "noise_bands",
+        "noise_strides",
+        "lookahead_upsampling",
+        "pqmf",
+    ):
         assert getattr(read.config, field) == getattr(model.config, field), field
     audio = signal(6 * model.hop_length, channels=model.channels)
     ours, theirs = read.encode(audio), model.encode(audio)
@@ -282,8 +307,10 @@ def test_the_newest_file_of_a_run(tmp_path: Path) -> None:
 
 
 def test_settings_are_read_not_run() -> None:
-    found = Settings("A = [1,\n   2]\nscope/x.B.c = %A\nx.B.d = __import__('os').abort()\nx.B.e = @x.F\ny.G.c = 'no'\n"
-                     "# x.B.c = 5\nx.B.f = \\\n    {'a': 1}\n")
+    found = Settings(
+        "A = [1,\n   2]\nscope/x.B.c = %A\nx.B.d = __import__('os').abort()\nx.B.e = @x.F\ny.G.c = 'no'\n"
+        "# x.B.c = 5\nx.B.f = \\\n    {'a': 1}\n"
+    )
     assert found.all("B.c") == [[1, 2]] and found.one("G.c", 0) == "no"
     assert found.one("B.d", "absent") == "absent" and found.one("B.e", None) is None
     assert found.one("B.f", None) == {"a": 1}
@@ -292,43 +319,55 @@ def test_settings_are_read_not_run() -> None:
 # What is refused ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key, says", [
-    ("encoder.rvq.layers.0.codebook", "discrete"),
-    ("encoder.encoder.net.4.alpha", "snake"),
-    ("encoder.encoder.net.1.mean_x", "adain"),
-    ("decoder.recurrent.gru.weight_ih_l0", "recurrent"),
-    ("encoder.encoder.spectrogram.window", "spectrogram"),
-    ("decoder.wings.weight", r"no place for \(decoder.wings.weight\)"),
-    ("something_else", r"no place for \(something_else\)"),
-    ("encoder.encoder.net.99.weight_g", "no place for"),
-])
+@pytest.mark.parametrize(
+    "key, says",
+    [
+        ("encoder.rvq.layers.0.codebook", "discrete"),
+        ("encoder.encoder.net.4.alpha", "snake"),
+        ("encoder.encoder.net.1.mean_x", "adain"),
+        ("decoder.recurrent.gru.weight_ih_l0", "recurrent"),
+        ("encoder.encoder.spectrogram.window", "spectrogram"),
+        ("decoder.wings.weight", r"no place for \(decoder.wings.weight\)"),
+        ("something_else", r"no place for \(something_else\)"),
+        ("encoder.encoder.net.99.weight_g", "no place for"),
+    ],
+)
 def test_other_settings_are_refused_by_name(key: str, says: str, tmp_path: Path) -> None:
     model = VARIANTS["v2"]()
     with pytest.raises(RaveCourseError, match=says):
         upstream.read(written(model, tmp_path, settings(model.config), **{key: torch.ones(3)}))
 
 
-@pytest.mark.parametrize("key, value, says", [
-    ("encoder.encoder.net.21.weight_v", torch.ones(6, 128, 3), "wasserstein, spherical"),
-    ("decoder.net.0.weight_v", torch.ones(128, 134, 3), "wasserstein"),
-    ("pqmf.h", None, "without a filter bank"),
-    ("pqmf.h", torch.ones(377), "filter bank .* cannot rebuild"),
-    ("decoder.net.21.weight_v", torch.ones(16, 8, 7), r"decoder.net.21.weight_v is of the shape \[16, 8, 7\]"),
-    ("decoder.net.21.weight_g", None, "decoder.net.21.weight_g is missing"),
-    ("decoder.net.2.weight_v", "a text", "is a str, not a tensor"),
-])
+@pytest.mark.parametrize(
+    "key, value, says",
+    [
+        ("encoder.encoder.net.21.weight_v", torch.ones(6, 128, 3), "wasserstein, spherical"),
+        ("decoder.net.0.weight_v", torch.ones(128, 134, 3), "wasserstein"),
+        ("pqmf.h", None, "without a filter bank"),
+        ("pqmf.h", torch.ones(377), "filter bank .* cannot rebuild"),
+        ("decoder.net.21.weight_v", torch.ones(16, 8, 7), r"decoder.net.21.weight_v is of the shape \[16, 8, 7\]"),
+        ("decoder.net.21.weight_g", None, "decoder.net.21.weight_g is missing"),
+        ("decoder.net.2.weight_v", "a text", "is a str, not a tensor"),
+    ],
+)
 def test_other_shapes_are_refused(key: str, value: object, says: str, tmp_path: Path) -> None:
     model = VARIANTS["v2"]()
     with pytest.raises(RaveCourseError, match=says):
         upstream.read(written(model, tmp_path, settings(model.config), **{key: value}))
 
 
-@pytest.mark.parametrize("old, new, says", [
-    ("DILATIONS = \\\n    [[1, 3, 9]", "DILATIONS = \\\n    [[1, 3, 9, 27]", "belongs to another run"),
-    ("blocks.GeneratorV2.dilations = %DILATIONS", "blocks.GeneratorV2.dilations = [1]", "differently"),
-    ("variational/convs.get_padding.mode = 'centered'", "variational/convs.get_padding.mode = 'causal'",
-     "several ways"),
-])
+@pytest.mark.parametrize(
+    "old, new, says",
+    [
+        ("DILATIONS = \\\n    [[1, 3, 9]", "DILATIONS = \\\n    [[1, 3, 9, 27]", "belongs to another run"),
+        ("blocks.GeneratorV2.dilations = %DILATIONS", "blocks.GeneratorV2.dilations = [1]", "differently"),
+        (
+            "variational/convs.get_padding.mode = 'centered'",
+            "variational/convs.get_padding.mode = 'causal'",
+            "several ways",
+        ),
+    ],
+)
 def test_other_gin_is_refused(old: str, new: str, says: str, tmp_path: Path) -> None:
     model = VARIANTS["v2"]()
     text = settings(model.config)
@@ -337,10 +376,13 @@ def test_other_gin_is_refused(old: str, new: str, says: str, tmp_path: Path) -> 
         upstream.read(written(model, tmp_path, text.replace(old, new)))
 
 
-@pytest.mark.parametrize("line, says", [
-    ("blocks.ResidualStack.dilations_list = [[1, 1], [3, 1], [9, 1]]", "residual stacks dilated by"),
-    ("blocks.NoiseGenerator.ratios = [4, 4, 2]", "frames of 64 by strides of"),
-])
+@pytest.mark.parametrize(
+    "line, says",
+    [
+        ("blocks.ResidualStack.dilations_list = [[1, 1], [3, 1], [9, 1]]", "residual stacks dilated by"),
+        ("blocks.NoiseGenerator.ratios = [4, 4, 2]", "frames of 64 by strides of"),
+    ],
+)
 def test_other_gin_of_v1_is_refused(line: str, says: str, tmp_path: Path) -> None:
     model = VARIANTS["v1"]()
     with pytest.raises(RaveCourseError, match=says):
@@ -436,8 +478,15 @@ def run_original(project: Path, folder: Path, configs: tuple, overrides: tuple, 
     """Let the original build a model and write its run folder."""
     environment = {**os.environ, "PYTHON": sys.executable}
     subprocess.run(["bash", "benchmarks/original_env.sh"], cwd=project, check=True, env=environment)
-    command = ["build/original-env/bin/python", "benchmarks/original.py", "make", str(folder), "--channels",
-               str(channels), *more]
+    command = [
+        "build/original-env/bin/python",
+        "benchmarks/original.py",
+        "make",
+        str(folder),
+        "--channels",
+        str(channels),
+        *more,
+    ]
     for option, values in (("--config", configs), ("--override", overrides)):
         for value in values:
             command += [option, value]

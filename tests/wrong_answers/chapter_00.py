@@ -16,8 +16,15 @@ def _model_forgotten(delay_samples: int, buffer: int, buffers: int, sample_rate:
 
 
 WRONG: dict[str, list[tuple[Any, str]]] = {
-    "how_few": [((23.4375, 256), "each brings 8"), ((187.5, 2048), "not one"), ((3000.0, 16), "128"),
-                ((187.5, 1 / 256), "other way round")],
-    "wait_ms": [(_seconds, "seconds"), (_one_buffer, "also where there are two"),
-                (_model_forgotten, "delay of the model")],
+    "how_few": [
+        ((23.4375, 256), "each brings 8"),
+        ((187.5, 2048), "not one"),
+        ((3000.0, 16), "128"),
+        ((187.5, 1 / 256), "other way round"),
+    ],
+    "wait_ms": [
+        (_seconds, "seconds"),
+        (_one_buffer, "also where there are two"),
+        (_model_forgotten, "delay of the model"),
+    ],
 }

@@ -44,8 +44,11 @@ def _too_many(frame: Tensor) -> Tensor:
 
 
 WRONG: dict[str, list[tuple[Any, str]]] = {
-    "size": [((7938000, 15876000), "stereo"), ((15876000, 31752000), "both channels"),
-             ((7938000, 254016000), "8 of them")],
+    "size": [
+        ((7938000, 15876000), "stereo"),
+        ((15876000, 31752000), "both channels"),
+        ((7938000, 254016000), "8 of them"),
+    ],
     "alias": [(_not_mirrored, "mirror"), (_once_mirrored, "repeats"), (_stopped, "comes down again")],
     "level": [(_twice, "twice"), (_silence_forgotten, "stopped"), (_peak, "peak")],
     "magnitudes": [(_no_window, "window"), (_cosines_only, "sines"), (_too_many, "shape")],

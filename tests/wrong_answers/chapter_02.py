@@ -59,6 +59,10 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "where": [((3, 6000), "band 0"), ((1, 6000), "half the sample rate"), ((2, 96000), "one band")],
     "error_in_db": [(_not_relative, "relative"), (_upside_down, "other way round"), (_levels, "difference")],
     "band_split": [(_no_signs, "signs"), (_backwards, "backwards"), (_causal, "late"), (_full_rate, "shape")],
-    "design": [((_one_way, 8), "one way"), ((_whole_filters, 8), "half"), ((_delay, 16), "too slow"),
-               ((_delay, 4), "more")],
+    "design": [
+        ((_one_way, 8), "one way"),
+        ((_whole_filters, 8), "half"),
+        ((_delay, 16), "too slow"),
+        ((_delay, 4), "more"),
+    ],
 }

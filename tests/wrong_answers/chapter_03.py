@@ -15,8 +15,13 @@ WRONG = {
         ((2048, 6144, 6144), "ratios come after"),
         ((2048, 48, 12288), "standard deviations"),
     ],
-    "receptive_field": [(18, "stride is missing"), (20, "dilation is missing"), (23, "without counting"),
-                        (42, "before"), (25, "expected")],
+    "receptive_field": [
+        (18, "stride is missing"),
+        (20, "dilation is missing"),
+        (23, "without counting"),
+        (42, "before"),
+        (25, "expected"),
+    ],
     "reparameterise": [
         (lambda mean, std, generator: mean + noise_of(mean, generator), "not scaled"),
         (lambda mean, std, generator: mean + std**2 * noise_of(mean, generator), "variance"),

@@ -7,14 +7,21 @@ from torch import Tensor
 from ravecourse.training.losses import magnitudes
 
 
-def distance(target: Tensor, estimate: Tensor, windows: tuple[int, ...], base: float = math.e,
-             by_target: bool = True, absolute: bool = True) -> Tensor:
+def distance(
+    target: Tensor,
+    estimate: Tensor,
+    windows: tuple[int, ...],
+    base: float = math.e,
+    by_target: bool = True,
+    absolute: bool = True,
+) -> Tensor:
     total = 0
     for n in windows:
         a, b = magnitudes(target, n), magnitudes(estimate, n)
         logarithms = (a.log() - b.log()) / math.log(base)
-        total += ((a - b).square().mean() / (a if by_target else b).square().mean()
-                  + (logarithms.abs() if absolute else logarithms).mean())
+        total += (a - b).square().mean() / (a if by_target else b).square().mean() + (
+            logarithms.abs() if absolute else logarithms
+        ).mean()
     return total
 
 
@@ -32,14 +39,22 @@ WRONG = {
         (lambda t, e, w: (magnitudes(t, w[0]) - magnitudes(e, w[0])).square(), "One number"),
         (lambda t, e, w: (t - e).square().mean() / t.square().mean(), "differs"),
     ],
-    "price": [((2, 0.0025), "0.40"), ((1, 0.015), "dimension 0"), ((1, 400.0), "divided by cost"),
-              ((3, 0.0025), "0.01 * 8")],
+    "price": [
+        ((2, 0.0025), "0.40"),
+        ((1, 0.015), "dimension 0"),
+        ((1, 400.0), "divided by cost"),
+        ((3, 0.0025), "0.01 * 8"),
+    ],
     "ramp": [(1e-5 + (1e-2 - 1e-5) / 3, "same factor"), (1e-3, "two thirds"), (1e-2, "end of the ramp")],
     "warmup_and_cosine": [
         (lambda step, peak, warmup, total: peak * cosine(step, total), "warm-up is missing"),
         (lambda step, peak, warmup, total: peak * min(1, step / warmup) * cosine(step, total), "wasted"),
         (lambda step, peak, warmup, total: peak * min(1, (step + 1) / warmup), "cosine is missing"),
-        (lambda step, peak, warmup, total: peak * min(1, (step + 1) / warmup)
-         * (0.55 + 0.45 * math.cos(math.pi * step / total)), "rises again"),
+        (
+            lambda step, peak, warmup, total: (
+                peak * min(1, (step + 1) / warmup) * (0.55 + 0.45 * math.cos(math.pi * step / total))
+            ),
+            "rises again",
+        ),
     ],
 }

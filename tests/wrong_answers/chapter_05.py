@@ -32,16 +32,24 @@ def equal_power(a: Tensor, b: Tensor) -> Tensor:
 
 
 WRONG = {
-    "keep": [(uncentred, "taken away"), (coordinates, "come back"), (columns, "columns"),
-             (lambda z, mean, directions, size: z, "Nothing was left out")],
+    "keep": [
+        (uncentred, "taken away"),
+        (coordinates, "come back"),
+        (columns, "columns"),
+        (lambda z, mean, directions, size: z, "Nothing was left out"),
+    ],
     "dead": [
         (averaged_first, "each frame first"),
         (lambda mean, std: (std.mean((0, 2)) > 0.9).nonzero().flatten().tolist(), "alone is not death"),
         (lambda mean, std: (kl_divergence(mean, std) > 0.01).nonzero().flatten().tolist(), "alive"),
         (lambda mean, std: kl_divergence(mean, std), "expected"),
     ],
-    "collapsing": [([0.01, 0.001], "turned round"), ([3], "one more"), ([3, 1, 0.01, 0.001], "not all"),
-                   ([2], "none of")],
+    "collapsing": [
+        ([0.01, 0.001], "turned round"),
+        ([3], "one more"),
+        ([3, 1, 0.01, 0.001], "not all"),
+        ([2], "none of"),
+    ],
     "crossfade": [
         (equal_power, "equal-power"),
         (lambda a, b: torch.lerp(b, a, torch.linspace(0, 1, a.shape[1])), "from b to a"),

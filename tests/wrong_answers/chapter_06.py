@@ -24,30 +24,74 @@ WRONG = {
     ],
     "hinge": [
         (lambda real, fake: sum((1 - r).mean() + (1 + f).mean() for r, f in zip(real, fake, strict=True)), "relu"),
-        (lambda real, fake: sum(torch.relu(1 + r).mean() + torch.relu(1 - f).mean()
-                                for r, f in zip(real, fake, strict=True)), "turned round"),
-        (lambda real, fake: sum(torch.relu(1 - r.mean()) + torch.relu(1 + f.mean())
-                                for r, f in zip(real, fake, strict=True)), "before the mean"),
+        (
+            lambda real, fake: sum(
+                torch.relu(1 + r).mean() + torch.relu(1 - f).mean() for r, f in zip(real, fake, strict=True)
+            ),
+            "turned round",
+        ),
+        (
+            lambda real, fake: sum(
+                torch.relu(1 - r.mean()) + torch.relu(1 + f.mean()) for r, f in zip(real, fake, strict=True)
+            ),
+            "before the mean",
+        ),
         (lambda real, fake: sum(torch.relu(1 + f).mean() for f in fake), "recordings are missing"),
         (lambda real, fake: torch.relu(1 - real[0]), "One number"),
     ],
     "fold": [
-        (lambda audio, period: audio[..., :audio.shape[-1] // period * period].reshape(*audio.shape[:2], -1, period),
-         "lost"),
-        (lambda audio, period: torch.nn.functional.pad(audio, (-audio.shape[-1] % period, 0)).unflatten(
-            -1, (-1, period)), "behind"),
-        (lambda audio, period: torch.nn.functional.pad(audio, (0, -audio.shape[-1] % period)).unflatten(
-            -1, (-1, period)).transpose(-1, -2), "Rows come before"),
-        (lambda audio, period: torch.nn.functional.pad(audio, (0, -audio.shape[-1] % period)).unflatten(
-            -1, (period, -1)).transpose(-1, -2), "side by side"),
+        (
+            lambda audio, period: audio[..., : audio.shape[-1] // period * period].reshape(
+                *audio.shape[:2], -1, period
+            ),
+            "lost",
+        ),
+        (
+            lambda audio, period: torch.nn.functional.pad(audio, (-audio.shape[-1] % period, 0)).unflatten(
+                -1, (-1, period)
+            ),
+            "behind",
+        ),
+        (
+            lambda audio, period: (
+                torch.nn.functional.pad(audio, (0, -audio.shape[-1] % period))
+                .unflatten(-1, (-1, period))
+                .transpose(-1, -2)
+            ),
+            "Rows come before",
+        ),
+        (
+            lambda audio, period: (
+                torch.nn.functional.pad(audio, (0, -audio.shape[-1] % period))
+                .unflatten(-1, (period, -1))
+                .transpose(-1, -2)
+            ),
+            "side by side",
+        ),
     ],
     "feature_matching": [
         (lambda real, fake: matching(real, fake, detach=False), "recording's side too"),
         (lambda real, fake: matching(real, fake).detach(), "no gradient flows"),
         (lambda real, fake: len(real) * matching(real, fake), "critics are added"),
-        (lambda real, fake: sum(sum((r - f).abs().mean() for r, f in zip(*layers, strict=True))
-                                for layers in zip(real, fake, strict=True)) / len(real), "take their mean"),
-        (lambda real, fake: sum(sum((r - f).square().mean() for r, f in zip(*layers, strict=True)) / len(layers[0])
-                                for layers in zip(real, fake, strict=True)) / len(real), "squared"),
+        (
+            lambda real, fake: (
+                sum(
+                    sum((r - f).abs().mean() for r, f in zip(*layers, strict=True))
+                    for layers in zip(real, fake, strict=True)
+                )
+                / len(real)
+            ),
+            "take their mean",
+        ),
+        (
+            lambda real, fake: (
+                sum(
+                    sum((r - f).square().mean() for r, f in zip(*layers, strict=True)) / len(layers[0])
+                    for layers in zip(real, fake, strict=True)
+                )
+                / len(real)
+            ),
+            "squared",
+        ),
     ],
 }

@@ -12,13 +12,13 @@ def forgets(block: Tensor, memory: Tensor, weight: Tensor, dilation: int) -> tup
 
 def keeps_the_block_alone(block: Tensor, memory: Tensor, weight: Tensor, dilation: int) -> tuple[Tensor, Tensor]:
     joined = torch.cat([memory, block], 2)
-    return F.conv1d(joined, weight, dilation=dilation), block[..., -memory.shape[2]:]
+    return F.conv1d(joined, weight, dilation=dilation), block[..., -memory.shape[2] :]
 
 
 def without_dilation(block: Tensor, memory: Tensor, weight: Tensor, dilation: int) -> tuple[Tensor, Tensor]:
     joined = torch.cat([memory, block], 2)
     keep = weight.shape[2] - 1
-    return F.conv1d(joined, weight, dilation=dilation), joined[..., joined.shape[2] - keep:]
+    return F.conv1d(joined, weight, dilation=dilation), joined[..., joined.shape[2] - keep :]
 
 
 def bias_twice(block: Tensor, tail: Tensor, weight: Tensor, bias: Tensor, stride: int) -> tuple[Tensor, Tensor]:

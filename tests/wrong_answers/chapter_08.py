@@ -26,19 +26,29 @@ WRONG = {
     ],
     "through_nn": [
         (lambda process, sound, buffer: through(process, sound, buffer)[: len(sound)], "How late"),
-        (lambda process, sound, buffer: later(through(process, sound, buffer), buffer - 64, len(sound)),
-         "one buffer late"),
-        (lambda process, sound, buffer: later(through(process, sound, buffer), 2 * buffer, len(sound)),
-         "64 samples too"),
+        (
+            lambda process, sound, buffer: later(through(process, sound, buffer), buffer - 64, len(sound)),
+            "one buffer late",
+        ),
+        (
+            lambda process, sound, buffer: later(through(process, sound, buffer), 2 * buffer, len(sound)),
+            "64 samples too",
+        ),
         (lambda process, sound, buffer: later(sound, 2 * buffer - 64, len(sound)), "not asked"),
         (lambda process, sound, buffer: later(through(process, sound, buffer), 2 * buffer - 64, 10**9), "came out"),
         (lambda process, sound, buffer: process(sound), "whole blocks only"),
     ],
     "choose": [
-        (lambda times, margin: next((b for b in sorted(times) if times[b].median() < margin * b / 48000), max(times)),
-         "not at the middle"),
-        (lambda times, margin: next((b for b in sorted(times) if times[b].quantile(0.99) < b / 48000), max(times)),
-         "no reserve"),
+        (
+            lambda times, margin: next(
+                (b for b in sorted(times) if times[b].median() < margin * b / 48000), max(times)
+            ),
+            "not at the middle",
+        ),
+        (
+            lambda times, margin: next((b for b in sorted(times) if times[b].quantile(0.99) < b / 48000), max(times)),
+            "no reserve",
+        ),
         (lambda times, margin: max(times), "smaller one"),
         (lambda times, margin: min(times), "not at the middle"),
     ],

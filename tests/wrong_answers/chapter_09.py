@@ -14,8 +14,11 @@ def latency_without_the_model(buffer: int, sample_rate: int, delay_samples: int,
 
 
 def ratios_exchanged(channels: int, latents: int, hop_length: int) -> dict[str, list[int]]:
-    return {"encode": [channels, hop_length, latents, 1], "decode": [latents, 1, channels, hop_length],
-            "forward": [channels, 1, channels, 1]}
+    return {
+        "encode": [channels, hop_length, latents, 1],
+        "decode": [latents, 1, channels, hop_length],
+        "forward": [channels, 1, channels, 1],
+    }
 
 
 def always_mono(channels: int, latents: int, hop_length: int) -> dict[str, list[int]]:

@@ -18,8 +18,10 @@ def _nothing_held_out(pieces: Pieces, share: float) -> tuple[list[int], list[int
 
 
 def _one_recording(pieces: Pieces, share: float) -> tuple[list[int], list[int]]:
-    return ([i for i, (name, _) in enumerate(pieces) if name != pieces[0][0]],
-            [i for i, (name, _) in enumerate(pieces) if name == pieces[0][0]])
+    return (
+        [i for i, (name, _) in enumerate(pieces) if name != pieces[0][0]],
+        [i for i, (name, _) in enumerate(pieces) if name == pieces[0][0]],
+    )
 
 
 def _names(pieces: Pieces, share: float) -> tuple[list[str], list[str]]:
@@ -53,10 +55,18 @@ def _not_a_number(heard: Tensor, said: Tensor) -> float:
 
 
 WRONG: dict[str, list[tuple[Any, str]]] = {
-    "split": [(_by_pieces, "on both sides"), (_nothing_held_out, "held out"), (_one_recording, "longest"),
-              (_names, "exactly one side")],
+    "split": [
+        (_by_pieces, "on both sides"),
+        (_nothing_held_out, "held out"),
+        (_one_recording, "longest"),
+        (_names, "exactly one side"),
+    ],
     "plan": [(_nothing_lost, "loses some minutes"), (_seconds, "3600"), (_one_speed, "its own speed")],
     "correlation": [(_no_means, "means"), (_covariance, "covariance"), (_not_a_number, "never moves")],
-    "judge": [(("A", "C", "D", "B"), "as close on sound"), (("B", "A", "D", "A"), "14"), (("B", "C", "D", "D"), "play"),
-              (("B", "C", 0.8, "A"), "letter")],
+    "judge": [
+        (("A", "C", "D", "B"), "as close on sound"),
+        (("B", "A", "D", "A"), "14"),
+        (("B", "C", "D", "D"), "play"),
+        (("B", "C", 0.8, "A"), "letter"),
+    ],
 }

@@ -23,5 +23,9 @@ def exercises() -> list[Exercise]:
     Source: this course. Notebook: 01.
     """
     names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name.startswith("chapter_"))
-    return [value for name in names for value in vars(importlib.import_module(f"{__name__}.{name}")).values()
-            if isinstance(value, Exercise)]
+    return [
+        value
+        for name in names
+        for value in vars(importlib.import_module(f"{__name__}.{name}")).values()
+        if isinstance(value, Exercise)
+    ]

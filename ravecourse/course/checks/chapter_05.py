@@ -17,8 +17,11 @@ BETAS = (3.0, 1.0, 0.01, 0.001)  # of exercise 5.3
 GAIN, NATS, DIMENSIONS = 5.0, 1.5, 8  # what a used latent brings, and what it costs
 
 
-@exercise("05", "Three steps: take the mean away, multiply by the first rows to get `size` numbers a frame, multiply "
-                "by the same rows turned round (their transpose) and add the mean.")
+@exercise(
+    "05",
+    "Three steps: take the mean away, multiply by the first rows to get `size` numbers a frame, multiply "
+    "by the same rows turned round (their transpose) and add the mean.",
+)
 def keep(answer: Callable[..., Any]) -> Verdict:
     """Judge `keep(z, mean, directions, size)` for several sizes. Notebook: 05."""
     for size, latents in ((2, 6), (1, 4), (16, 16), (5, 16)):
@@ -28,24 +31,34 @@ def keep(answer: Callable[..., Any]) -> Verdict:
         expected = rows.T @ coordinates + mean[:, None]
         given = ask(answer, z, mean, directions, size)
         if isinstance(given, Tensor) and given.shape == coordinates.shape != expected.shape:
-            return Verdict(False, f"Your result has {size} numbers a frame: the coordinates along the directions. The "
-                                  f"decoder needs all {latents}: come back with the transpose of the same rows.")
+            return Verdict(
+                False,
+                f"Your result has {size} numbers a frame: the coordinates along the directions. The "
+                f"decoder needs all {latents}: come back with the transpose of the same rows.",
+            )
         columns = directions[:, :size]
-        last = directions[latents - size:]
+        last = directions[latents - size :]
         usual = {
-            "The mean was not taken away before turning: what is dropped should rest at the mean, not at 0.":
-                rows.T @ (rows @ z),
+            "The mean was not taken away before turning: what is dropped should rest at the mean, not at 0.": rows.T
+            @ (rows @ z),
             "The mean is missing at the end.": rows.T @ coordinates,
             "The mean is added at the end and was never taken away.": rows.T @ (rows @ z) + mean[:, None],
-            "The directions are the rows, directions[:size]; yours are columns.":
-                columns @ (columns.T @ centred) + mean[:, None],
-            "Yours keeps the last directions; the strongest come first.":
-                last.T @ (last @ centred) + mean[:, None],
-            "Those are the first dimensions as they are; the directions were not used.":
-                torch.cat([z[:size], mean[size:, None].expand(-1, z.shape[1])]),
-            "Nothing was left out.": z}
-        verdict = compare(given, expected, f"the latent for size {size} of {latents}", tolerance=1e-4, draw=True,
-                          usual=usual if size < latents else None)
+            "The directions are the rows, directions[:size]; yours are columns.": columns @ (columns.T @ centred)
+            + mean[:, None],
+            "Yours keeps the last directions; the strongest come first.": last.T @ (last @ centred) + mean[:, None],
+            "Those are the first dimensions as they are; the directions were not used.": torch.cat(
+                [z[:size], mean[size:, None].expand(-1, z.shape[1])]
+            ),
+            "Nothing was left out.": z,
+        }
+        verdict = compare(
+            given,
+            expected,
+            f"the latent for size {size} of {latents}",
+            tolerance=1e-4,
+            draw=True,
+            usual=usual if size < latents else None,
+        )
         if not verdict.right:
             return verdict
     return Verdict(True, "What is kept is kept, and the rest is at its mean, for 4 sizes.")
@@ -71,9 +84,12 @@ def dead(answer: Callable[..., Any]) -> Verdict:
             "Take the KL of each frame first and average then: a mean that swings around 0 averages to 0, and is not "
             "dead.": {float(d) for d in range(size) if flat[d] <= ALIVE_NATS},
             "A large standard deviation alone is not death: the mean may still move and tell something.": wide,
-            "That is how many. The question is which ones.": {float(len(expected))}}
-        words = f"Dead dimensions differ.\n  yours:    {_listed(given)}\n  expected: {expected}\n  KL (nats): " + \
-            ", ".join(f"{value:.3f}" for value in price.tolist())
+            "That is how many. The question is which ones.": {float(len(expected))},
+        }
+        words = (
+            f"Dead dimensions differ.\n  yours:    {_listed(given)}\n  expected: {expected}\n  KL (nats): "
+            + ", ".join(f"{value:.3f}" for value in price.tolist())
+        )
         said = next((sentence for sentence, mistake in mistakes.items() if mistake == given), "")
         return Verdict(False, f"{words}\n{said}".rstrip())
     return Verdict(True, "The dead ones are found in 3 latents.")
@@ -95,10 +111,14 @@ def collapsing(answer: Any) -> Verdict:
     mistakes = {
         "Turned round: beta is the price. The higher it is, the more it pays to say nothing.": set(BETAS) - expected,
         "One more of them pays more than it gains.": {3.0},
-        "Not all of them: where the price is low, the latent is worth it.": set(BETAS)}
+        "Not all of them: where the price is low, the latent is worth it.": set(BETAS),
+    }
     said = next((sentence for sentence, mistake in mistakes.items() if mistake == given), "")
-    return Verdict(False, f"Yours: {_listed(given)}. A latent that is used saves {GAIN:g}. Work out what it costs with "
-                          f"each beta: beta * 2 * KL, and the KL is the sum over 8 dimensions.\n{said}".rstrip())
+    return Verdict(
+        False,
+        f"Yours: {_listed(given)}. A latent that is used saves {GAIN:g}. Work out what it costs with "
+        f"each beta: beta * 2 * KL, and the KL is the sum over 8 dimensions.\n{said}".rstrip(),
+    )
 
 
 @exercise("05", "torch.linspace(0, 1, F) has one weight for each frame, both ends included.")
@@ -111,20 +131,27 @@ def crossfade(answer: Callable[..., Any]) -> Verdict:
         power = weight * torch.pi / 2
         open_end = torch.arange(frames) / frames
         usual = {
-            "That is an equal-power fade. Latents are places, not signals: linear weights stay between the two.":
-                torch.cos(power) * a + torch.sin(power) * b,
+            "That is an equal-power fade. Latents are places, not signals: linear weights stay between the two.": torch.cos(
+                power
+            )
+            * a
+            + torch.sin(power) * b,
             "Yours goes from b to a.": torch.lerp(b, a, weight),
             "The last frame is not quite b: the weights must reach 1, so divide by F - 1.": torch.lerp(a, b, open_end),
             "That is the middle between the two, the same in every frame; the weight goes from 0 to 1.": (a + b) / 2,
-            "The square roots of the weights make an equal-power fade; linear is asked for.":
-                (1 - weight).sqrt() * a + weight.sqrt() * b,
-            "Half of each is placed one after the other; every frame should have its own mixture.":
-                torch.cat([a[:, :frames // 2], b[:, frames // 2:]], 1)}
+            "The square roots of the weights make an equal-power fade; linear is asked for.": (1 - weight).sqrt() * a
+            + weight.sqrt() * b,
+            "Half of each is placed one after the other; every frame should have its own mixture.": torch.cat(
+                [a[:, : frames // 2], b[:, frames // 2 :]], 1
+            ),
+        }
         if latents == frames:
             usual["The weights go along the dimensions; they have to go along the frames, the last axis."] = torch.lerp(
-                a, b, weight[:, None])
-        verdict = compare(ask(answer, a, b), torch.lerp(a, b, weight), f"the fade over {frames} frames", usual=usual,
-                          draw=True)
+                a, b, weight[:, None]
+            )
+        verdict = compare(
+            ask(answer, a, b), torch.lerp(a, b, weight), f"the fade over {frames} frames", usual=usual, draw=True
+        )
         if not verdict.right:
             return verdict
     return Verdict(True, "From a to b, for 4 lengths.")

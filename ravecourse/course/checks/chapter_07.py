@@ -17,18 +17,24 @@ from .feedback import Verdict, ask, compare, exercise
 DELAY_OF_THE_STACK = 18  # 2, 2 + 9, (11 + 4) // 4, 3 + 1, 4 * 4 + 2
 
 
-@exercise("07", "Output f needs an input that comes at the place f * stride + right + late. In which group of `stride` "
-                "places is that? Take f = 0 and write down right + late = 0, 1, 2, ... with their groups.")
+@exercise(
+    "07",
+    "Output f needs an input that comes at the place f * stride + right + late. In which group of `stride` "
+    "places is that? Take f = 0 and write down right + late = 0, 1, 2, ... with their groups.",
+)
 def late_out(answer: Callable[..., Any]) -> Verdict:
     """Judge `late_out(right, stride, late)` beside the package's streaming convolution. Notebook: 07."""
     cases = [(right, stride, late) for stride in (1, 2, 4) for right in (0, 1, 4) for late in (0, 1, 3, 7)]
     mistakes = {
-        "Yours rounds up. An input that comes in the middle of a group still makes the output ready in that turn.":
-            [-(-(right + late) // stride) for right, stride, late in cases],
-        "Yours is not rounded: a stream speaks once for each group, so only whole groups count.":
-            [(right + late) / stride for right, stride, late in cases],
-        "The lateness of the input is divided too: it is counted in inputs, the answer in outputs.":
-            [right // stride + late for right, stride, late in cases],
+        "Yours rounds up. An input that comes in the middle of a group still makes the output ready in that turn.": [
+            -(-(right + late) // stride) for right, stride, late in cases
+        ],
+        "Yours is not rounded: a stream speaks once for each group, so only whole groups count.": [
+            (right + late) / stride for right, stride, late in cases
+        ],
+        "The lateness of the input is divided too: it is counted in inputs, the answer in outputs.": [
+            right // stride + late for right, stride, late in cases
+        ],
         "Yours counts in inputs. Outputs are `stride` inputs apart.": [right + late for right, _, late in cases],
         "Yours forgets that the input is late already.": [right // stride for right, stride, _ in cases],
     }
@@ -36,15 +42,22 @@ def late_out(answer: Callable[..., Any]) -> Verdict:
     for place, (right, stride, late) in enumerate(cases):
         layer = StreamConv(torch.zeros(1, 1, right + 1), None, stride=stride, left=0, right=right, late=late)
         usual = {sentence: values[place] for sentence, values in mistakes.items() if values == answers}
-        verdict = compare(answers[place], layer.late_out,
-                          f"the delay for right = {right}, stride = {stride}, late = {late}", usual=usual)
+        verdict = compare(
+            answers[place],
+            layer.late_out,
+            f"the delay for right = {right}, stride = {stride}, late = {late}",
+            usual=usual,
+        )
         if not verdict.right:
             return verdict
     return Verdict(True, f"The package agrees in all {len(cases)} cases.")
 
 
-@exercise("07", "Join memory and block first, and take everything from what you joined: the output by a convolution "
-                "without padding, the next memory from its end.")
+@exercise(
+    "07",
+    "Join memory and block first, and take everything from what you joined: the output by a convolution "
+    "without padding, the next memory from its end.",
+)
 def cached_conv(answer: Callable[..., Any]) -> Verdict:
     """Judge `cached_conv(block, memory, weight, dilation)` beside the offline convolution. Notebook: 07."""
     for taps, dilation, size in ((3, 1, 8), (3, 2, 8), (2, 5, 3), (4, 3, 1)):
@@ -57,26 +70,37 @@ def cached_conv(answer: Callable[..., Any]) -> Verdict:
             where = f"taps = {taps}, dilation = {dilation}, blocks of {size}"
             output, memory = _pair(ask(answer, block, memory, weight, dilation))
             if output.shape != (1, 3, size):
-                return Verdict(False, f"With {where}, your output has the shape {list(output.shape)}; it must have "
-                                      f"[1, 3, {size}], as many samples as the block. The convolution must not pad, "
-                                      "and it has to get memory and block joined.")
+                return Verdict(
+                    False,
+                    f"With {where}, your output has the shape {list(output.shape)}; it must have "
+                    f"[1, 3, {size}], as many samples as the block. The convolution must not pad, "
+                    "and it has to get memory and block joined.",
+                )
             if memory.shape != (1, 2, keep):
-                return Verdict(False, f"With {where}, your next memory has the shape {list(memory.shape)}; it must "
-                                      f"have [1, 2, {keep}]: (taps - 1) * dilation samples, the last ones of memory "
-                                      "and block together (a block alone can be too short).")
+                return Verdict(
+                    False,
+                    f"With {where}, your next memory has the shape {list(memory.shape)}; it must "
+                    f"have [1, 2, {keep}]: (taps - 1) * dilation samples, the last ones of memory "
+                    "and block together (a block alone can be too short).",
+                )
             outputs.append(output)
         forgotten = torch.cat([_causal(block, weight, dilation) for block in x.split(size, 2)], 2)
-        usual = {"Yours starts every block from zeros: the memory that it is given is not used, or not passed on.":
-                 forgotten}
-        verdict = compare(torch.cat(outputs, 2), _causal(x, weight, dilation), f"the joined output ({where})",
-                          usual=usual, draw=True)
+        usual = {
+            "Yours starts every block from zeros: the memory that it is given is not used, or not passed on.": forgotten
+        }
+        verdict = compare(
+            torch.cat(outputs, 2), _causal(x, weight, dilation), f"the joined output ({where})", usual=usual, draw=True
+        )
         if not verdict.right:
             return verdict
     return Verdict(True, "Equal to the offline convolution, with blocks shorter than the memory too.")
 
 
-@exercise("07", "Where two curves overlap, the sum goes through the layer twice, once in each block. Add the bias "
-                "where each sample passes once: to what you return as the output.")
+@exercise(
+    "07",
+    "Where two curves overlap, the sum goes through the layer twice, once in each block. Add the bias "
+    "where each sample passes once: to what you return as the output.",
+)
 def upsample(answer: Callable[..., Any]) -> Verdict:
     """Judge `upsample(block, tail, weight, bias, stride)` beside the offline layer. Notebook: 07."""
     for stride, size in ((2, 4), (4, 3), (4, 1)):
@@ -87,11 +111,16 @@ def upsample(answer: Callable[..., Any]) -> Verdict:
         tail, outputs = torch.zeros(1, 3, stride), []
         for block in x.split(size, 2):
             output, tail = _pair(ask(answer, block, tail, weight, bias, stride))
-            for name, shape, wanted in (("output", output.shape, (1, 3, size * stride)),
-                                        ("next tail", tail.shape, (1, 3, stride))):
+            for name, shape, wanted in (
+                ("output", output.shape, (1, 3, size * stride)),
+                ("next tail", tail.shape, (1, 3, stride)),
+            ):
                 if tuple(shape) != wanted:
-                    return Verdict(False, f"For {size} frames and a stride of {stride}, your {name} has the shape "
-                                          f"{list(shape)}; it must have {list(wanted)}.")
+                    return Verdict(
+                        False,
+                        f"For {size} frames and a stride of {stride}, your {name} has the shape "
+                        f"{list(shape)}; it must have {list(wanted)}.",
+                    )
             outputs.append(output)
         plain = F.conv_transpose1d(x, weight, stride=stride)[..., : 12 * stride]
         parts = [F.conv_transpose1d(block, weight, bias, stride=stride) for block in x.split(size, 2)]
@@ -104,15 +133,23 @@ def upsample(answer: Callable[..., Any]) -> Verdict:
             "The tail of the last block is missing at the start of each block.": cut,
             "The bias is missing.": plain,
         }
-        verdict = compare(torch.cat(outputs, 2), plain + bias[:, None],
-                          f"the joined output (stride {stride}, blocks of {size} frames)", usual=usual, draw=True)
+        verdict = compare(
+            torch.cat(outputs, 2),
+            plain + bias[:, None],
+            f"the joined output (stride {stride}, blocks of {size} frames)",
+            usual=usual,
+            draw=True,
+        )
         if not verdict.right:
             return verdict
     return Verdict(True, "Equal to the offline layer, bias and all.")
 
 
-@exercise("07", "Layer by layer: 0 -> 2 -> ? -> ? -> ? -> ?. A convolution adds what it looks ahead; a strided one "
-                "adds, then divides by its stride and rounds down; a transposed one multiplies, then adds its crop.")
+@exercise(
+    "07",
+    "Layer by layer: 0 -> 2 -> ? -> ? -> ? -> ?. A convolution adds what it looks ahead; a strided one "
+    "adds, then divides by its stride and rounds down; a transposed one multiplies, then adds its crop.",
+)
 def delay_of_a_stack(answer: Any) -> Verdict:
     """Judge the predicted delay of the stack in exercise 7.4. Notebook: 07."""
     usual = {
@@ -131,6 +168,7 @@ def _causal(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
 
 def _pair(answer: Any) -> tuple[Tensor, Tensor]:
     if not isinstance(answer, tuple | list) or len(answer) != 2:
-        raise TypeError(f"two things must be returned, the output and what to remember; yours is a "
-                        f"{type(answer).__name__}")
+        raise TypeError(
+            f"two things must be returned, the output and what to remember; yours is a {type(answer).__name__}"
+        )
     return answer[0], answer[1]

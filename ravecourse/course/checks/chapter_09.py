@@ -35,40 +35,63 @@ def latency(answer: Callable[..., Any]) -> Verdict:
     """Judge `latency(buffer, sample_rate, delay_samples, threaded)`. Notebook: 09."""
     cases = [(512, 48000, 2000, False), (512, 48000, 2000, True), (4096, 44100, 448, True), (256, 48000, 0, False)]
     mistakes = {  # in samples
-        "In a thread of its own, `nn~` is late by two buffers: one fills while the one before is computed.":
-            lambda n, rate, delay, threaded: (n, n + delay),
+        "In a thread of its own, `nn~` is late by two buffers: one fills while the one before is computed.": lambda n, rate, delay, threaded: (
+            n,
+            n + delay,
+        ),
         "The model's own delay is missing.": lambda n, rate, delay, threaded: (n, (1 + threaded) * n),
-        "The model's delay is in the sound once, threaded or not.":
-            lambda n, rate, delay, threaded: (n, (1 + threaded) * (n + delay)),
-        "The deadline is the length of one block, threaded or not.":
-            lambda n, rate, delay, threaded: ((1 + threaded) * n, (1 + threaded) * n + delay),
-        "The buffer is missing: a block has to fill before it can be answered.":
-            lambda n, rate, delay, threaded: (n, delay),
-        "That is in seconds; milliseconds are asked for.":
-            lambda n, rate, delay, threaded: (n / 1000, ((1 + threaded) * n + delay) / 1000),
-        "Those are samples; milliseconds are asked for.":
-            lambda n, rate, delay, threaded: (n * rate / 1000, ((1 + threaded) * n + delay) * rate / 1000),
+        "The model's delay is in the sound once, threaded or not.": lambda n, rate, delay, threaded: (
+            n,
+            (1 + threaded) * (n + delay),
+        ),
+        "The deadline is the length of one block, threaded or not.": lambda n, rate, delay, threaded: (
+            (1 + threaded) * n,
+            (1 + threaded) * n + delay,
+        ),
+        "The buffer is missing: a block has to fill before it can be answered.": lambda n, rate, delay, threaded: (
+            n,
+            delay,
+        ),
+        "That is in seconds; milliseconds are asked for.": lambda n, rate, delay, threaded: (
+            n / 1000,
+            ((1 + threaded) * n + delay) / 1000,
+        ),
+        "Those are samples; milliseconds are asked for.": lambda n, rate, delay, threaded: (
+            n * rate / 1000,
+            ((1 + threaded) * n + delay) * rate / 1000,
+        ),
     }
 
     def milliseconds(rule: Callable[..., tuple[float, float]], case: tuple[int, int, int, bool]) -> list[float]:
         return [value * 1000 / case[1] for value in rule(*case)]
 
     answers = [ask(answer, *case) for case in cases]
-    made = {sentence: rule for sentence, rule in mistakes.items()
-            if all(_near(given, milliseconds(rule, case)) for case, given in zip(cases, answers, strict=True))}
+    made = {
+        sentence: rule
+        for sentence, rule in mistakes.items()
+        if all(_near(given, milliseconds(rule, case)) for case, given in zip(cases, answers, strict=True))
+    }
     for case, given in zip(cases, answers, strict=True):
         n, rate, delay, threaded = case
         expected = milliseconds(lambda n, rate, delay, threaded: (n, (1 + threaded) * n + delay), case)
-        verdict = compare(given, expected, f"(deadline, delay) for a buffer of {n} at {rate} Hz, model delay {delay}, "
-                          f"threaded {threaded}", unit="ms", tolerance=1e-4,
-                          usual={sentence: milliseconds(rule, case) for sentence, rule in made.items()})
+        verdict = compare(
+            given,
+            expected,
+            f"(deadline, delay) for a buffer of {n} at {rate} Hz, model delay {delay}, threaded {threaded}",
+            unit="ms",
+            tolerance=1e-4,
+            usual={sentence: milliseconds(rule, case) for sentence, rule in made.items()},
+        )
         if not verdict.right:
             return verdict
     return Verdict(True, "Deadline and delay are right, in Pd's thread and beside it.")
 
 
-@exercise("09", "A latent comes once in a hop, so its ratio is the hop length; audio has a ratio of 1. `decode` is "
-                "`encode` turned round.")
+@exercise(
+    "09",
+    "A latent comes once in a hop, so its ratio is the hop length; audio has a ratio of 1. `decode` is "
+    "`encode` turned round.",
+)
 def method_params(answer: Callable[..., Any]) -> Verdict:
     """Judge `method_params(channels, latents, hop_length)` beside exported models. Notebook: 09."""
     for name, channels, latents in (("tiny", 1, 6), ("low_latency", 2, 4), ("tiny", 2, 16)):
@@ -81,24 +104,40 @@ def method_params(answer: Callable[..., Any]) -> Verdict:
         for method in file.methods:
             expected = getattr(file, f"{method}_params").tolist()
             usual = {
-                "The ratios are exchanged: audio comes at every sample (1), a latent once in a hop.":
-                    [expected[0], expected[3], expected[2], expected[1]],
+                "The ratios are exchanged: audio comes at every sample (1), a latent once in a hop.": [
+                    expected[0],
+                    expected[3],
+                    expected[2],
+                    expected[1],
+                ],
                 "In and out are exchanged.": expected[2:] + expected[:2],
-                "The order is: channels in, ratio in, channels out, ratio out.":
-                    [expected[0], expected[2], expected[1], expected[3]],
-                "That is right for mono. This model has two audio channels.":
-                    [1 if signal == "audio" else number for signal, number in zip(_signals(method), expected,
-                                                                                  strict=True)],
+                "The order is: channels in, ratio in, channels out, ratio out.": [
+                    expected[0],
+                    expected[2],
+                    expected[1],
+                    expected[3],
+                ],
+                "That is right for mono. This model has two audio channels.": [
+                    1 if signal == "audio" else number
+                    for signal, number in zip(_signals(method), expected, strict=True)
+                ],
             }
-            verdict = compare(given[method], expected,
-                              f"`{method}_params` for {channels} channels, {latents} latents, hop {hop}", usual=usual)
+            verdict = compare(
+                given[method],
+                expected,
+                f"`{method}_params` for {channels} channels, {latents} latents, hop {hop}",
+                usual=usual,
+            )
             if not verdict.right:
                 return verdict
     return Verdict(True, "As exported, mono and stereo.")
 
 
-@exercise("09", "`times[buffer].quantile(0.99)` is the 99th percentile; the deadline of a buffer is 1000 * buffer / "
-                "sample_rate ms. Go through `sorted(times)` and return the first that is safe.")
+@exercise(
+    "09",
+    "`times[buffer].quantile(0.99)` is the 99th percentile; the deadline of a buffer is 1000 * buffer / "
+    "sample_rate ms. Go through `sorted(times)` and return the first that is safe.",
+)
 def choose_buffer(answer: Callable[..., Any]) -> Verdict:
     """Judge `choose_buffer(times, sample_rate, margin)` on made-up measurements. Notebook: 09."""
     quiet = {size: _blocks(0.3 * size * 1000 / RATE, 0.0) for size in (1024, 256, 512)}
@@ -106,12 +145,17 @@ def choose_buffer(answer: Callable[..., Any]) -> Verdict:
     hopeless = {size: _blocks(2.0 * size * 1000 / RATE, 0.0) for size in (512, 256)}
     tight = {512: _blocks(0.5 * 512 * 1000 / RATE, 0.0), 256: _blocks(0.9 * 256 * 1000 / RATE, 0.0)}
     rare = {256: _blocks(1.0, 15.0, share=0.002), 512: _blocks(1.5, 15.0, share=0.002)}
-    cases = {"a quiet machine": (quiet, 0.8), "a machine with slow blocks now and then": (jittery, 0.5),
-             "a machine near its limit": (tight, 0.8), "one slow block in 500": (rare, 0.8),
-             "a machine that is too slow": (hopeless, 0.8)}
+    cases = {
+        "a quiet machine": (quiet, 0.8),
+        "a machine with slow blocks now and then": (jittery, 0.5),
+        "a machine near its limit": (tight, 0.8),
+        "one slow block in 500": (rare, 0.8),
+        "a machine that is too slow": (hopeless, 0.8),
+    }
     rules = {
-        "The average hides the slow blocks: one late block in fifty is a click, again and again. Take p99.":
-            lambda t: float(t.mean()),
+        "The average hides the slow blocks: one late block in fifty is a click, again and again. Take p99.": lambda t: (
+            float(t.mean())
+        ),
         "The median hides the slow blocks. Take the 99th percentile.": lambda t: float(t.median()),
         "The slowest block of all is too strict: one block of a hundred may be late.": lambda t: float(t.max()),
     }
@@ -123,7 +167,8 @@ def choose_buffer(answer: Callable[..., Any]) -> Verdict:
         usual["The margin is missing: p99 must stay below margin * deadline."] = without_margin
         usual["That is the largest that is safe; the smallest has the least delay."] = max(
             (size for size in times if _smallest({size: times[size]}, margin, lambda t: float(t.quantile(0.99)))),
-            default=0)
+            default=0,
+        )
         given = ask(answer, {size: values.clone() for size, values in times.items()}, RATE, margin)
         verdict = compare(given, expected, f"the buffer for {what}", usual=usual, unit="samples")
         if not verdict.right:

@@ -133,8 +133,10 @@ def ask(function: Callable[..., Any], *inputs: Any, **named: Any) -> Any:
     Source: this course. Notebook: 01.
     """
     if not callable(function):
-        raise NothingReturned(f"A function was expected; yours is {type(function).__name__}: {function!r:.80}. "
-                              "Give its name, without brackets behind it.")
+        raise NothingReturned(
+            f"A function was expected; yours is {type(function).__name__}: {function!r:.80}. "
+            "Give its name, without brackets behind it."
+        )
     copies = [value.clone() if isinstance(value, torch.Tensor) else value for value in inputs]
     try:
         answer = function(*copies, **named)
@@ -145,13 +147,23 @@ def ask(function: Callable[..., Any], *inputs: Any, **named: Any) -> Any:
     if answer is Ellipsis or answer is None and _is_stub(function):
         raise NotAttempted
     if answer is None:
-        raise NothingReturned(f"{getattr(function, '__name__', 'Your function')} returned nothing. "
-                              "Is there a `return` on every way through it?")
+        raise NothingReturned(
+            f"{getattr(function, '__name__', 'Your function')} returned nothing. "
+            "Is there a `return` on every way through it?"
+        )
     return answer
 
 
-def compare(yours: Any, expected: Any, what: str, *, tolerance: float = 1e-5,
-            usual: Mapping[str, Any] | None = None, draw: bool = False, unit: str = "") -> Verdict:
+def compare(
+    yours: Any,
+    expected: Any,
+    what: str,
+    *,
+    tolerance: float = 1e-5,
+    usual: Mapping[str, Any] | None = None,
+    draw: bool = False,
+    unit: str = "",
+) -> Verdict:
     """Judge numbers: equal to `expected` within `tolerance`, or both are shown, side by side.
 
     Args:
@@ -176,8 +188,10 @@ def compare(yours: Any, expected: Any, what: str, *, tolerance: float = 1e-5,
         return Verdict(False, f"{bad} of {given.size} numbers of {what} are NaN or infinite.")
     if _close(given, wanted, tolerance):
         return Verdict(True, f"{what[0].upper()}{what[1:]}: {_numbers(given, unit)}.")
-    words = f"{what[0].upper()}{what[1:]} differs.\n  yours:    {_numbers(given, unit)}\n" \
-            f"  expected: {_numbers(wanted, unit)}"
+    words = (
+        f"{what[0].upper()}{what[1:]} differs.\n  yours:    {_numbers(given, unit)}\n"
+        f"  expected: {_numbers(wanted, unit)}"
+    )
     if given.size > SHOWN:
         words += f"\n  largest difference: {np.abs(given - wanted).max():.3g}"
     for sentence, value in (usual or {}).items():
@@ -252,17 +266,24 @@ def _is_stub(function: Callable[..., Any]) -> bool:
     lines = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
     constants = [node for node in lines if isinstance(getattr(node, "value", None), ast.Constant)]
     left = any(node.value.value is Ellipsis for node in constants)
-    works = [node for node in lines if not isinstance(node, (ast.FunctionDef, ast.Pass)) and not (
-        isinstance(node, ast.Expr) and node in constants)]
+    works = [
+        node
+        for node in lines
+        if not isinstance(node, (ast.FunctionDef, ast.Pass)) and not (isinstance(node, ast.Expr) and node in constants)
+    ]
     return left or not works
 
 
 def _stopped(error: Exception, judge: Callable[..., Verdict]) -> str:
     """Where the student's own code stopped, by the innermost line that belongs to neither judge nor library."""
     ours = (judge.__code__.co_filename, judge.__code__.co_name)
-    theirs = [frame for frame in traceback.extract_tb(error.__traceback__)
-              if not frame.filename.startswith(NOT_THEIRS) and "site-packages" not in frame.filename
-              and (frame.filename, frame.name) != ours]
+    theirs = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(NOT_THEIRS)
+        and "site-packages" not in frame.filename
+        and (frame.filename, frame.name) != ours
+    ]
     if not theirs:
         return f"Your answer could not be judged: {type(error).__name__}: {error}. Is it of the kind that is asked for?"
     words = f"Your code stopped with {type(error).__name__}: {error}"

@@ -70,16 +70,29 @@ class ABX(CourseWidget):
     Source: Clark, High-resolution subjective testing using a double-blind comparator, 1982. Notebook: 06.
     """
 
-    def __init__(self, a: Tensor, b: Tensor, sample_rate: int, *, trials: int = 10, seed: int = 0,
-                 labels: tuple[str, str] = ("A", "B")) -> None:
+    def __init__(
+        self,
+        a: Tensor,
+        b: Tensor,
+        sample_rate: int,
+        *,
+        trials: int = 10,
+        seed: int = 0,
+        labels: tuple[str, str] = ("A", "B"),
+    ) -> None:
         length = min(a.shape[-1], b.shape[-1])
         if trials < 1 or not length:
-            raise RaveCourseError(f"A test of {trials} trials with {length} samples is none. Give two sounds, and "
-                                  "ask for 5 trials or more.")
+            raise RaveCourseError(
+                f"A test of {trials} trials with {length} samples is none. Give two sounds, and "
+                "ask for 5 trials or more."
+            )
         self.sample_rate, self.trials, self.labels = sample_rate, trials, labels
         self._sounds = [
-            match_loudness(sound.detach().cpu().float().reshape(-1, sound.shape[-1])[:, :length], sample_rate,
-                           LISTENING_LUFS) for sound in (a, b)]
+            match_loudness(
+                sound.detach().cpu().float().reshape(-1, sound.shape[-1])[:, :length], sample_rate, LISTENING_LUFS
+            )
+            for sound in (a, b)
+        ]
         self._loudness()
         self._draws = torch.Generator().manual_seed(seed)
         self.answers: list[str] = []
@@ -109,8 +122,9 @@ class ABX(CourseWidget):
         self.image = picture(self.static())
         self.image.layout.display = "none"
         rows = [ipywidgets.Box([ipywidgets.Label(name), self.players[name]], layout=ROW) for name in "ABX"]
-        self.box = ipywidgets.VBox([
-            *rows, ipywidgets.Box([*self.buttons.values(), self.again_button], layout=ROW), self.text, self.image])
+        self.box = ipywidgets.VBox(
+            [*rows, ipywidgets.Box([*self.buttons.values(), self.again_button], layout=ROW), self.text, self.image]
+        )
         self._tell()
 
     @property
@@ -158,15 +172,23 @@ class ABX(CourseWidget):
             axis.set_title(f"{enough} or more: fewer than {RARE:.0%} of those who only guess", loc="left", fontsize=10)
         if self.right is not None:
             axis.axvline(self.right, color=COLOURS[1], linewidth=3)
-            axis.annotate("you", (self.right, 0.9), xycoords=("data", "axes fraction"), xytext=(5, 0),
-                          textcoords="offset points", color=COLOURS[1])
+            axis.annotate(
+                "you",
+                (self.right, 0.9),
+                xycoords=("data", "axes fraction"),
+                xytext=(5, 0),
+                textcoords="offset points",
+                color=COLOURS[1],
+            )
         axis.spines[["top", "right"]].set_visible(False)
         return figure
 
     def sounds(self) -> dict[str, Tensor]:
         """A and B with their labels. Source: this course. Notebook: 06."""
-        return {name if label == name else f"{name}: {label}": sound
-                for name, label, sound in zip("AB", self.labels, self._sounds, strict=True)}
+        return {
+            name if label == name else f"{name}: {label}": sound
+            for name, label, sound in zip("AB", self.labels, self._sounds, strict=True)
+        }
 
     def _played(self, name: str) -> Tensor:
         """The sound of a player, with a noise of the last bit of its own."""

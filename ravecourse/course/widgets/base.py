@@ -104,8 +104,11 @@ def picture(drawn: Figure | bytes) -> ipywidgets.Image:
     It has no tooltip: with one, ipywidgets 8.1 fails to show images and players. Words stand beside each picture.
     Source: this course. Notebook: 05.
     """
-    return ipywidgets.Image(value=png(drawn) if isinstance(drawn, Figure) else drawn, format="png",
-                            layout=ipywidgets.Layout(max_width="100%", object_fit="contain"))
+    return ipywidgets.Image(
+        value=png(drawn) if isinstance(drawn, Figure) else drawn,
+        format="png",
+        layout=ipywidgets.Layout(max_width="100%", object_fit="contain"),
+    )
 
 
 def wav(audio: Tensor, sample_rate: int) -> bytes:
@@ -125,8 +128,9 @@ def wav(audio: Tensor, sample_rate: int) -> bytes:
 
 def player(audio: Tensor, sample_rate: int, **options: Any) -> ipywidgets.Audio:
     """A player for audio `[C, T]` as it is, that plays when it is asked to. Source: this course. Notebook: 05."""
-    return ipywidgets.Audio(value=wav(audio, sample_rate), format="wav",
-                            **{"autoplay": False, "loop": False, **options})
+    return ipywidgets.Audio(
+        value=wav(audio, sample_rate), format="wav", **{"autoplay": False, "loop": False, **options}
+    )
 
 
 def listening_gain(audio: Tensor, sample_rate: int) -> float:
@@ -151,9 +155,17 @@ def slider(label: str, tooltip: str, value: float, low: float, high: float, step
     Source: this course. Notebook: 05.
     """
     return ipywidgets.FloatSlider(
-        value=value, min=low, max=high, step=step, description=label, tooltip=tooltip, continuous_update=False,
-        readout_format=".2f" if step < 0.1 else ".1f", style={"description_width": WIDE},
-        layout=ipywidgets.Layout(width="100%", max_width="44em"))
+        value=value,
+        min=low,
+        max=high,
+        step=step,
+        description=label,
+        tooltip=tooltip,
+        continuous_update=False,
+        readout_format=".2f" if step < 0.1 else ".1f",
+        style={"description_width": WIDE},
+        layout=ipywidgets.Layout(width="100%", max_width="44em"),
+    )
 
 
 def words(text: str) -> ipywidgets.HTML:
@@ -191,6 +203,7 @@ def whole_hops(audio: Tensor, hop: int) -> Tensor:
     """
     channels = audio.detach().cpu().float().reshape(-1, audio.shape[-1])
     if channels.shape[1] < hop:
-        raise RaveCourseError(f"The recording has {channels.shape[1]} samples; {hop} or more are needed. Take a longer "
-                              "one.")
-    return channels[:, :channels.shape[1] // hop * hop]
+        raise RaveCourseError(
+            f"The recording has {channels.shape[1]} samples; {hop} or more are needed. Take a longer one."
+        )
+    return channels[:, : channels.shape[1] // hop * hop]

@@ -42,35 +42,56 @@ class BlockViewer(CourseWidget):
 
     def __init__(self, model: RAVE, recording: Tensor, *, hops: int = 4, seconds: float = 2.0, caches: int = 5) -> None:
         self.sample_rate, self.block_samples = model.sample_rate, hops * model.hop_length
-        recording = recording[..., :round(seconds * model.sample_rate)]
+        recording = recording[..., : round(seconds * model.sample_rate)]
         self.count = recording.shape[-1] // self.block_samples
         if not 2 <= self.count <= LONGEST:
-            raise RaveCourseError(f"That is {self.count} blocks of {self.block_samples} samples; 2 to {LONGEST} can be "
-                                  "shown. Change hops or seconds.")
+            raise RaveCourseError(
+                f"That is {self.count} blocks of {self.block_samples} samples; 2 to {LONGEST} can be "
+                "shown. Change hops or seconds."
+            )
         self.input = whole_hops(recording, self.block_samples)  # [C, T]
         self._compute(copy.deepcopy(model).cpu().eval(), caches)
         self.slider = ipywidgets.IntSlider(
-            value=self.count // 2, min=0, max=self.count - 1, description="block", continuous_update=False,
-            tooltip="which block; arrow keys go on by one", layout=ipywidgets.Layout(width="32em", max_width="100%"))
-        self.back, self.forth = (button("previous", "one block back", "step-backward"),
-                                 button("next", "one block on", "step-forward"))
+            value=self.count // 2,
+            min=0,
+            max=self.count - 1,
+            description="block",
+            continuous_update=False,
+            tooltip="which block; arrow keys go on by one",
+            layout=ipywidgets.Layout(width="32em", max_width="100%"),
+        )
+        self.back, self.forth = (
+            button("previous", "one block back", "step-backward"),
+            button("next", "one block on", "step-forward"),
+        )
         self.back.on_click(lambda _: self.step(-1))
         self.forth.on_click(lambda _: self.step(1))
         self.image = picture(self.static(self.slider.value))
         self.text = words(self._words(self.slider.value))
-        players = [ipywidgets.Box([ipywidgets.Label(label, layout=ipywidgets.Layout(width="12em")),
-                                   player(sound * self._gain, self.sample_rate)], layout=ROW)
-                   for label, sound in self.sounds().items()]
+        players = [
+            ipywidgets.Box(
+                [
+                    ipywidgets.Label(label, layout=ipywidgets.Layout(width="12em")),
+                    player(sound * self._gain, self.sample_rate),
+                ],
+                layout=ROW,
+            )
+            for label, sound in self.sounds().items()
+        ]
         self.slider.observe(self._changed, "value")
-        self.box = ipywidgets.VBox([
-            ipywidgets.Box([self.slider, self.back, self.forth], layout=ROW), self.text, self.image, *players])
+        self.box = ipywidgets.VBox(
+            [ipywidgets.Box([self.slider, self.back, self.forth], layout=ROW), self.text, self.image, *players]
+        )
 
     def _compute(self, model: RAVE, caches: int) -> None:
         streaming = StreamingRAVE(model).eval()
         streaming.heads.noise_scale.zero_()
         self.delay_samples = streaming.delay_samples
-        remembering = [(name, layer) for name, layer in streaming.named_modules()
-                       if hasattr(layer, "rows") and layer.rows.shape[1] > 0]
+        remembering = [
+            (name, layer)
+            for name, layer in streaming.named_modules()
+            if hasattr(layer, "rows") and layer.rows.shape[1] > 0
+        ]
         every = torch.linspace(0, len(remembering) - 1, min(caches, len(remembering))).round().int().tolist()
         chosen = [remembering[i] for i in every]
         self.cache_names = [_name(name, layer) for name, layer in chosen]
@@ -83,8 +104,8 @@ class BlockViewer(CourseWidget):
                 cached.append(streaming(block)[0])
                 self.caches.append([layer.rows[0].clone() for _, layer in chosen])
         self.alone, self.cached = torch.cat(alone, 1), torch.cat(cached, 1)  # [C, T] each
-        before = torch.full_like(self.offline[:, :self.delay_samples], torch.nan)  # nothing was heard yet
-        self.expected = torch.cat([before, self.offline], 1)[:, :self.offline.shape[1]]
+        before = torch.full_like(self.offline[:, : self.delay_samples], torch.nan)  # nothing was heard yet
+        self.expected = torch.cat([before, self.offline], 1)[:, : self.offline.shape[1]]
         peak = max(float(sound.abs().max()) for sound in (self.offline, self.alone, self.cached))
         self._gain = min(1.0, PEAK / peak) if peak else 1.0
 
@@ -104,8 +125,10 @@ class BlockViewer(CourseWidget):
         Source: this course. Notebook: 07.
         """
         cut = slice(block * self.block_samples, (block + 1) * self.block_samples)
-        return (float((self.alone - self.offline)[:, cut].abs().max()),
-                float((self.cached - self.expected)[:, cut].abs().nan_to_num(0.0).max()))
+        return (
+            float((self.alone - self.offline)[:, cut].abs().max()),
+            float((self.cached - self.expected)[:, cut].abs().nan_to_num(0.0).max()),
+        )
 
     def sounds(self) -> dict[str, Tensor]:
         """The three outputs. Source: this course. Notebook: 07."""
@@ -121,27 +144,54 @@ class BlockViewer(CourseWidget):
         alone, cached = (figure.add_subplot(wide[i], sharex=first) for i in (1, 2))
         low, high = max(block - AROUND, 0), min(block + AROUND + 1, self.count)
         self._curves(first, "input", low, high, block, ("input", self.input, "0.2"))
-        self._curves(alone, "output, each block alone", low, high, block,
-                     ("offline", self.offline, COLOURS[0]), ("blocks", self.alone, COLOURS[1]))
-        self._curves(cached, f"output with caches: {self.delay_samples} samples later", low, high, block,
-                     ("offline, delayed", self.expected, COLOURS[0]), ("blocks", self.cached, COLOURS[2]))
+        self._curves(
+            alone,
+            "output, each block alone",
+            low,
+            high,
+            block,
+            ("offline", self.offline, COLOURS[0]),
+            ("blocks", self.alone, COLOURS[1]),
+        )
+        self._curves(
+            cached,
+            f"output with caches: {self.delay_samples} samples later",
+            low,
+            high,
+            block,
+            ("offline, delayed", self.expected, COLOURS[0]),
+            ("blocks", self.cached, COLOURS[2]),
+        )
         cached.set_xlabel("time (ms)")
         for axis in (first, alone):
             axis.tick_params(labelbottom=False)
         for place, name, rows in zip(narrow, self.cache_names, self.caches[block], strict=True):
             axis, reach = figure.add_subplot(place), float(rows.abs().max()) or 1.0
-            axis.imshow(rows.T.numpy(), aspect="auto", cmap="PuOr", interpolation="nearest", origin="lower",
-                        vmin=-reach, vmax=reach)
+            axis.imshow(
+                rows.T.numpy(),
+                aspect="auto",
+                cmap="PuOr",
+                interpolation="nearest",
+                origin="lower",
+                vmin=-reach,
+                vmax=reach,
+            )
             axis.set_title(f"{name}: {len(rows)} rows", fontsize=8)
             axis.set_xticks([])
             axis.tick_params(labelsize=7)
-        figure.text(0.02, 0.27, f"what layers remember after block {block}: a column for each row, the newest at the "
-                    "right; orange negative, purple positive", fontsize=9)
+        figure.text(
+            0.02,
+            0.27,
+            f"what layers remember after block {block}: a column for each row, the newest at the "
+            "right; orange negative, purple positive",
+            fontsize=9,
+        )
         figure.text(0.02, 0.13, "channel", fontsize=8, rotation=90, va="center")
         return figure
 
-    def _curves(self, axis: Axes, title: str, low: int, high: int, block: int,
-                *curves: tuple[str, Tensor, str]) -> None:
+    def _curves(
+        self, axis: Axes, title: str, low: int, high: int, block: int, *curves: tuple[str, Tensor, str]
+    ) -> None:
         cut = slice(low * self.block_samples, high * self.block_samples)
         times = 1000 * torch.arange(cut.start, cut.stop) / self.sample_rate
         edges = [1000 * i * self.block_samples / self.sample_rate for i in range(low, high + 1)]
@@ -159,8 +209,10 @@ class BlockViewer(CourseWidget):
 
     def _words(self, block: int) -> str:
         alone, cached = self.errors(block)
-        return (f"block {block} of {self.count}, {self.block_samples} samples. Largest difference from offline: "
-                f"{alone:.2g} alone, {cached:.1g} with caches.")
+        return (
+            f"block {block} of {self.count}, {self.block_samples} samples. Largest difference from offline: "
+            f"{alone:.2g} alone, {cached:.1g} with caches."
+        )
 
     def _changed(self, change: object = None) -> None:
         self.image.value = png(self.static(self.block))
@@ -171,4 +223,3 @@ def _name(path: str, layer: nn.Module) -> str:
     """What a person calls a layer of the streaming model, such as `trunk 3`."""
     parts = [part for part in path.split(".") if part not in ("conv", "branch", "skip")]
     return " ".join(parts) + (" (wait)" if isinstance(layer, Delay) else "")
-

@@ -38,8 +38,14 @@ class LiveCurves(CourseWidget):
     Source: this course. Notebook: 04.
     """
 
-    def __init__(self, every: float = 1.0, *, seconds: float | None = None, columns: Sequence[str] = COLUMNS,
-                 timer: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        every: float = 1.0,
+        *,
+        seconds: float | None = None,
+        columns: Sequence[str] = COLUMNS,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.every, self.seconds, self.columns = every, seconds, tuple(columns)
         self.drawings = 0
         self.progress: Progress | None = None
@@ -50,7 +56,8 @@ class LiveCurves(CourseWidget):
         self.image = picture(self.static())
         self.text = words("Waiting for the first step.")
         self.stop_button = button(
-            "stop and save", "end after this step, and save; the square in the toolbar does the same", "stop")
+            "stop and save", "end after this step, and save; the square in the toolbar does the same", "stop"
+        )
         self.stop_button.on_click(lambda _: self.stop())
         self.box = ipywidgets.VBox([ipywidgets.Box([self.stop_button, self.text], layout=ROW), self.image])
 
@@ -87,7 +94,7 @@ class LiveCurves(CourseWidget):
         rows = -(-max(len(names), 2) // 2)
         figure = Figure(figsize=(10, 2.1 * rows + 0.4), layout="constrained")
         axes = list(figure.subplots(rows, 2, squeeze=False).flat)
-        for axis in axes[len(names):]:
+        for axis in axes[len(names) :]:
             axis.set_axis_off()
         if not names:
             axes[0].text(0, 0.5, "no loss yet")
@@ -101,8 +108,9 @@ class LiveCurves(CourseWidget):
         axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.2, label="training")
         held_out = self._curves.get(f"validation_{name}")
         if held_out:
-            axis.plot(*zip(*held_out, strict=True), color="0.2", marker="o", markersize=4, linewidth=1,
-                      label="held-out sound")
+            axis.plot(
+                *zip(*held_out, strict=True), color="0.2", marker="o", markersize=4, linewidth=1, label="held-out sound"
+            )
             axis.legend(frameon=False, fontsize=8)
         has_two = self.progress is not None and self.progress.phase_two_start < self.progress.end
         finish_losses(axis, name, points, self.progress.phase_two_start if has_two else None)

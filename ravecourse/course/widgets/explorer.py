@@ -51,16 +51,28 @@ class LatentExplorer(CourseWidget):
     Source: RAVE (arXiv 2111.05011), section 4.3, for the directions. Notebook: 05.
     """
 
-    def __init__(self, model: RAVE, recording: Tensor | None = None, *, directions: int = 6, reach: float = 3.0,
-                 seconds: float = 4.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: RAVE,
+        recording: Tensor | None = None,
+        *,
+        directions: int = 6,
+        reach: float = 3.0,
+        seconds: float = 4.0,
+        seed: int = 0,
+    ) -> None:
         self.model, self.sample_rate = copy.deepcopy(model).cpu().eval(), model.sample_rate
         self.directions, self.reach, self.seed = min(directions, model.config.latent_size), reach, seed
-        self.bases = {HELD: self.model.latent_mean[None, :, None].expand(
-            1, -1, max(1, round(seconds * model.sample_rate / model.hop_length)))}
+        self.bases = {
+            HELD: self.model.latent_mean[None, :, None].expand(
+                1, -1, max(1, round(seconds * model.sample_rate / model.hop_length))
+            )
+        }
         self.recording = None
         if recording is not None:
             self.recording = whole_hops(recording, model.hop_length)[
-                :, :max(1, round(seconds * model.sample_rate / model.hop_length)) * model.hop_length]
+                :, : max(1, round(seconds * model.sample_rate / model.hop_length)) * model.hop_length
+            ]
             with torch.no_grad(), threads(1):
                 self.bases = {RECORDING: self.model.encode(self.recording[None])[0], **self.bases}
         self._gains = {name: listening_gain(self._decode(base), self.sample_rate) for name, base in self.bases.items()}
@@ -71,16 +83,31 @@ class LatentExplorer(CourseWidget):
     def _build(self) -> None:
         share = torch.diff(self.model.fidelity, prepend=torch.zeros(1))
         self.sliders = [
-            slider(f"direction {i + 1} (σ)", f"direction {i + 1}, in standard deviations of the training data; it "
-                   f"holds {share[i]:.0%} of the variance", 0.0, -self.reach, self.reach, 0.1)
-            for i in range(self.directions)]
+            slider(
+                f"direction {i + 1} (σ)",
+                f"direction {i + 1}, in standard deviations of the training data; it "
+                f"holds {share[i]:.0%} of the variance",
+                0.0,
+                -self.reach,
+                self.reach,
+                0.1,
+            )
+            for i in range(self.directions)
+        ]
         self.base = ipywidgets.Dropdown(
-            options=list(self.bases), description="moves", style={"description_width": "4em"},
-            tooltip="what the sliders move: the latents of a recording, or the mean latent")
+            options=list(self.bases),
+            description="moves",
+            style={"description_width": "4em"},
+            tooltip="what the sliders move: the latents of a recording, or the mean latent",
+        )
         self.reset_button = button("reset", "all sliders to 0", "undo")
         self.random_button = button("random", "a latent as the training data might hold it", "random")
-        self.autoplay = ipywidgets.Checkbox(value=False, description="play after each change", indent=False,
-                                            tooltip="play the sound whenever a slider was moved")
+        self.autoplay = ipywidgets.Checkbox(
+            value=False,
+            description="play after each change",
+            indent=False,
+            tooltip="play the sound whenever a slider was moved",
+        )
         sound = self.sound()
         self.image = picture(self._drawn(sound))
         self.player = player(self._audible(sound), self.sample_rate)
@@ -90,9 +117,15 @@ class LatentExplorer(CourseWidget):
         self.reset_button.on_click(lambda _: self.reset())
         self.random_button.on_click(lambda _: self.random())
         self.autoplay.observe(lambda change: setattr(self.player, "autoplay", change["new"]), "value")
-        self.box = ipywidgets.VBox([
-            ipywidgets.Box([self.base, self.reset_button, self.random_button, self.autoplay], layout=ROW),
-            *self.sliders, self.text, self.image, self.player])
+        self.box = ipywidgets.VBox(
+            [
+                ipywidgets.Box([self.base, self.reset_button, self.random_button, self.autoplay], layout=ROW),
+                *self.sliders,
+                self.text,
+                self.image,
+                self.player,
+            ]
+        )
 
     @property
     def positions(self) -> Tensor:
@@ -135,8 +168,9 @@ class LatentExplorer(CourseWidget):
 
     def sounds(self, steps: tuple[float, ...] = (-2.0, 0.0, 2.0)) -> dict[str, Tensor]:
         """Label -> audio of the static form. Source: this course. Notebook: 05."""
-        return {f"direction 1 at {step:+.0f} σ" if step else "not moved": self.sound(torch.tensor([step]))
-                for step in steps}
+        return {
+            f"direction 1 at {step:+.0f} σ" if step else "not moved": self.sound(torch.tensor([step])) for step in steps
+        }
 
     def _decode(self, latents: Tensor) -> Tensor:
         with torch.no_grad(), threads(1):

@@ -39,20 +39,26 @@ class TraceScrubber(CourseWidget):
     Source: this course. Notebook: 03.
     """
 
-    def __init__(self, model: RAVE, recording: Tensor, *, directions: int = 6, loop_seconds: float = 0.4,
-                 seconds: float = 7.0) -> None:
+    def __init__(
+        self, model: RAVE, recording: Tensor, *, directions: int = 6, loop_seconds: float = 0.4, seconds: float = 7.0
+    ) -> None:
         self.sample_rate, self.loop_seconds = model.sample_rate, loop_seconds
         self.hop_length = model.hop_length
-        self.recording = whole_hops(recording[..., :round(seconds * model.sample_rate)], model.hop_length)  # [C, T]
+        self.recording = whole_hops(recording[..., : round(seconds * model.sample_rate)], model.hop_length)  # [C, T]
         with torch.no_grad(), threads(1):
             mean = copy.deepcopy(model).cpu().eval().encode(self.recording[None])[0][0]  # [D, F]
         centred = model.latent_pca.cpu() @ (mean - model.latent_mean.cpu()[:, None])
         self.traces = (centred / model.latent_std.cpu()[:, None].clamp(min=1e-9))[:directions]  # [directions, F]
         self._gain = listening_gain(self.recording, self.sample_rate)
         self._prepare()
-        self.slider = slider("time (s)", "where the cursor stands; arrow keys move it by one latent frame", 0.0, 0.0,
-                             self.recording.shape[1] / self.sample_rate - self.seconds_per_frame,
-                             self.seconds_per_frame)
+        self.slider = slider(
+            "time (s)",
+            "where the cursor stands; arrow keys move it by one latent frame",
+            0.0,
+            0.0,
+            self.recording.shape[1] / self.sample_rate - self.seconds_per_frame,
+            self.seconds_per_frame,
+        )
         self.slider.readout_format, self.slider.layout.max_width = ".3f", "100%"
         self.image = picture(self._picture(0))
         self.player = player(self.snippet(), self.sample_rate, loop=True)
@@ -73,11 +79,11 @@ class TraceScrubber(CourseWidget):
     def snippet(self) -> Tensor:
         """The sound from the cursor on, `[C, n]`, faded at both ends. Source: this course. Notebook: 03."""
         start = self.frame * self.hop_length
-        cut = self.recording[:, start:start + round(self.loop_seconds * self.sample_rate)].clone()
+        cut = self.recording[:, start : start + round(self.loop_seconds * self.sample_rate)].clone()
         fade = min(round(FADE_SECONDS * self.sample_rate), cut.shape[1] // 2)
         ramp = torch.linspace(0, 1, fade)
         cut[:, :fade] *= ramp
-        cut[:, cut.shape[1] - fade:] *= ramp.flip(0)
+        cut[:, cut.shape[1] - fade :] *= ramp.flip(0)
         return levelled(cut, self._gain)
 
     def static(self, seconds: float | None = None) -> Figure:
