@@ -19,6 +19,9 @@ RUN := $(ENV) --run
 TRY := OMP_NUM_THREADS=1 $(RUN) python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
 	-n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+LINT := $(RUN) ruff check --quiet . && $(RUN) ruff format --quiet --check . && $(RUN) mypy --no-error-summary && \
+	$(RUN) shellcheck -x .ci/run benchmarks/*.sh pd_setup/*.sh
+
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
@@ -32,7 +35,8 @@ demo: env ## sounds to model to sound in minutes; results in build/demo (DATA=fo
 	@case "$$DATA" in "~/"*) DATA="$$HOME/$${DATA#??}" ;; esac; \
 	$(RUN) python -m ravecourse.cli.demo $${DATA:+--data "$$DATA"}
 
-test: env ## run all tests and all notebooks
+test: env ## check style and types, run all tests and all notebooks
+	@$(LINT)
 	@$(ENV) --book
 	@$(TRY) --ignore=notebooks/solutions $(wildcard notebooks) tests
 
@@ -59,9 +63,8 @@ pd-uninstall: ## remove from Pure Data's folder what pd-install put there
 bench: env ## measure beside the original and the machine's limits; results in build/benchmarks
 	@$(RUN) bash benchmarks/run.sh
 
-lint: env ## check the style of Python files, notebooks and shell scripts
-	@$(RUN) ruff check .
-	@$(RUN) shellcheck -x .ci/run benchmarks/*.sh pd_setup/*.sh
+lint: env ## check style and types of the Python files, the notebooks and the shell scripts (part of make test)
+	@$(LINT)
 
 clean: ## delete build/ and caches (keeps the environment, and your models in runs/)
 	@rm -rf build .pytest_cache .ruff_cache
