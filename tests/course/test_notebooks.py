@@ -199,13 +199,21 @@ def test_what_is_no_notebook_is_refused(
 def test_players_are_equally_loud(gain: float, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = []
     monkeypatch.setattr("ravecourse.course.listening.display", lambda *things: shown.append(things))
-    monkeypatch.setattr("ravecourse.course.listening.Audio", lambda data, rate, normalize: (data, rate, normalize))
+    monkeypatch.setattr("ravecourse.course.listening.Player", lambda data, rate, normalize: (data, rate, normalize))
     noise = torch.randn(48000, generator=torch.Generator().manual_seed(0)) * 0.1 * gain
     listen({"mono": noise, "stereo": noise.expand(2, -1)}, 48000)
     assert [label.data for label, _ in shown] == ["**mono**", "**stereo**"]
     for _, (data, rate, normalise) in shown:
         assert rate == 48000 and normalise is False
         assert abs(loudness_lufs(torch.as_tensor(data), 48000) - LISTENING_LUFS) < 0.05
+
+
+def test_a_player_that_was_not_run_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of a player where its sound was stripped, as on a page of code."""
+    shown = []
+    monkeypatch.setattr("ravecourse.course.listening.display", lambda *things: shown.extend(things))
+    listen({"noise": torch.randn(48000, generator=torch.Generator().manual_seed(0))}, 48000)
+    assert repr(shown[1]) == "(run this cell to listen)"
 
 
 def commands_in_the_readme() -> list[str]:
