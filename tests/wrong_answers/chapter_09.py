@@ -80,7 +80,7 @@ def without_the_tick(buffer: int, sample_rate: int, delay_samples: int, threaded
 WRONG = {
     "number_of_latents": [(3, "88 %"), (5, "fidelity of 1")],
     "latency": [
-        (latency_in_the_callback, "two buffers"),
+        (latency_in_the_callback, "second buffer"),
         (latency_without_the_model, "model's own delay"),
         (latency_at_48000, "44100 Hz"),
         (without_the_tick, "64 samples"),

@@ -127,7 +127,7 @@ def through_nn(answer: Callable[..., Any]) -> Verdict:
                 "The zeros that fill the last block came first. Pad the end of the sound, not its beginning.": delayed(
                     latency, _process(_Model(buffer), sound, gap)
                 ),
-                "The zeros that fill the last block came first, and were cut off again. Blocks must begin with the sound.": delayed(
+                "The zeros that fill the last block came first. Blocks must begin where the sound begins.": delayed(
                     latency, _process(_Model(buffer), sound, gap)[gap:]
                 ),
             },
@@ -154,13 +154,13 @@ def late_blocks(answer: Callable[..., Any]) -> Verdict:
         "no blocks": (512, []),
     }
     rules: dict[str, Callable[[list[float], int], int]] = {
-        "You look at each block alone. A slow block also delays the ones behind it: the thread is still busy.": lambda seconds, buffer: (
+        "You look at each block alone. A slow block also delays the next ones: the thread is busy.": lambda seconds, buffer: (
             sum(value > buffer / RATE for value in seconds)
         ),
         "You compare the average: single slow blocks disappear in it.": lambda seconds, buffer: (
             len(seconds) * (sum(seconds) > len(seconds) * buffer / RATE)
         ),
-        "A block has one more block of time: block n is full at (n + 1) blocks and is played from (n + 2) on.": lambda seconds, buffer: (
+        "A block has one more block of time: block n is full at (n + 1) * T, and due at (n + 2) * T.": lambda seconds, buffer: (
             _late(seconds, buffer, deadline=1)
         ),
         "The thread cannot begin before the block is full.": lambda seconds, buffer: _late(

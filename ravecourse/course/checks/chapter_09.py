@@ -35,7 +35,7 @@ def latency(answer: Callable[..., Any]) -> Verdict:
     """Check `latency(buffer, sample_rate, delay_samples, threaded)`. Notebook: 09."""
     cases = [(512, 48000, 2000, False), (512, 48000, 2000, True), (4096, 44100, 448, True), (256, 48000, 0, False)]
     mistakes = {  # in samples
-        "With a thread of its own, `nn~` adds two buffers: one fills while the previous one is computed.": lambda n, rate, delay, threaded: (
+        "A second thread adds a second buffer: one fills while the other is computed.": lambda n, rate, delay, threaded: (
             n,
             n + delay,
         ),
@@ -145,7 +145,7 @@ def method_params(answer: Callable[..., Any]) -> Verdict:
 def choose_buffer(answer: Callable[..., Any]) -> Verdict:
     """Check `choose_buffer(times, sample_rate, margin)` on made-up measurements. Notebook: 09."""
     rules: dict[str, _Rule] = {
-        "The mean hides the slow blocks: one late block in fifty is a click, again and again. Use p99.": lambda times, rate, margin: (
+        "The mean hides slow blocks: one late block in fifty clicks again and again. Use p99.": lambda times, rate, margin: (
             _smallest(times, rate, margin, lambda t: float(t.mean()))
         ),
         "The median hides the slow blocks. Use the 99th percentile.": lambda times, rate, margin: _smallest(
