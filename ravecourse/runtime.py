@@ -54,11 +54,11 @@ def mixed_seed(seed: int, step: int) -> int:
 
 
 def clock(seconds: float | None) -> str:
-    """Seconds as m:ss, h:mm:ss, or days and hours. Source: this course. Notebook: 04."""
+    """Seconds as "3:20 min", "2:03:20 h" or "2 d 7 h"; "?" for None. Notebook: 04."""
     if seconds is None:
         return "?"
     whole = round(seconds)
     if whole >= 86400:
         return f"{whole // 86400} d {whole % 86400 // 3600} h"
     hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+    return f"{hours}:{minutes:02d}:{whole % 60:02d} h" if hours else f"{minutes}:{whole % 60:02d} min"

@@ -133,7 +133,7 @@ def run(
         f"Threads: {plan.threads}."
     )
 
-    _say(4, f"Training {model_config.preset!r}, about {clock(plan.seconds)} min")
+    _say(4, f"Training {model_config.preset!r}, about {clock(plan.seconds)}")
     with threads(plan.threads):
         result = train(store, out / "run", model_config, config, device="cpu", resume=False, tensorboard=False)
     if not result.finished:
@@ -161,7 +161,7 @@ def run(
     plots.save(plots.losses(out / "run" / LOSSES_NAME), out / "losses.png")
     write(out / "report.md", replace(facts, total_seconds=time.perf_counter() - began))
     print(
-        f"Done in {clock(time.perf_counter() - began)} min. Listen to {out / 'input.wav'} and {out / 'output.wav'}, "
+        f"Done in {clock(time.perf_counter() - began)}. Listen to {out / 'input.wav'} and {out / 'output.wav'}, "
         f"look at {out / 'spectrograms.png'}, read {out / 'report.md'}."
     )
     return 0
@@ -238,7 +238,7 @@ def _play(
     """Export, reload, play, measure."""
     trained = checkpoint.load(out / "run")
     about = {} if data else {"licence": "CC0-1.0"}
-    export(out / "run", out / "model.ts", fidelity=FIDELITY, notes=f"demo, trained for {clock(seconds)} min", **about)
+    export(out / "run", out / "model.ts", fidelity=FIDELITY, notes=f"demo, trained for {clock(seconds)}", **about)
     loaded = load_ts(out / "model.ts")
     render_file(out / "input.wav", out / "output.wav", loaded, buffer=PLAY_BUFFER)
     output, _ = audio.read(out / "output.wav")

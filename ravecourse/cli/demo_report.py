@@ -73,7 +73,7 @@ def text(facts: Facts) -> str:
             "# What the demo made",
             "",
             f"A model of the preset `{model.preset}` learned from {facts.learned_from} "
-            f"({clock(facts.report.train.seconds)} min of sound), and then played a recording that was held out.",
+            f"({clock(facts.report.train.seconds)} of sound), and then played a recording that was held out.",
             "",
             "| file | what it is |",
             "|---|---|",
@@ -89,8 +89,8 @@ def text(facts: Facts) -> str:
             "",
             f"- Phase one (learn a compact description): {config.phase_one_steps} steps. Phase two (sound real): "
             f"{config.phase_two_steps} steps. Batches of {config.batch_size} crops of {config.crop_samples} samples.",
-            f"- It took {clock(facts.training_seconds)} min with {facts.threads} "
-            f"thread{'s' if facts.threads > 1 else ''}; the whole demo {clock(facts.total_seconds)} min.",
+            f"- It took {clock(facts.training_seconds)} with {facts.threads} "
+            f"thread{'s' if facts.threads > 1 else ''}; the whole demo {clock(facts.total_seconds)}.",
             f"- The sound is described by {model.latent_size} numbers, {latents:.0f} times a second. "
             + ", ".join(f"{size} of them hold {percent} %" for percent, size in sizes.items())
             + f" of what varies; the export keeps {meta['latent_size']}.",

@@ -53,6 +53,7 @@ class Dataset:
         self.description = read_description(self.path)
         self.sample_rate: int = self.description["sample_rate"]
         self.channels: int = self.description["channels"]
+        self.fingerprint: str = self.description.get("fingerprint", "")  # of the recordings and how they were prepared
         entries = [Segment(**entry) for entry in self.description["entries"]]
         self.train = [entry for entry in entries if entry.split == "train"]
         self.validation = [entry for entry in entries if entry.split == "validation"]

@@ -107,7 +107,7 @@ def _what(config: ModelConfig, numbers: Row) -> list[str]:
 
 
 def _data(found: Checkpoint, store: Dataset | None) -> list[str]:
-    names = list(found.notes.get("recordings", []))
+    names = found.notes.recordings
     lines = ["## What it was trained on", ""]
     if store:
         lines += ["```", str(Report.from_json(store.description["report"])), "```", ""]
@@ -122,13 +122,13 @@ def _data(found: Checkpoint, store: Dataset | None) -> list[str]:
 def _training(found: Checkpoint, name: str, store: Dataset | None) -> list[str]:
     lines = ["## How it was trained", ""]
     plan, config = found.training_config, found.model_config
-    if "imported_from" in found.notes:
-        lines += [f"Read from a checkpoint of the original RAVE, {found.notes['imported_from']}.", ""]
+    if found.notes.imported_from:
+        lines += [f"Read from a checkpoint of the original RAVE, {found.notes.imported_from}.", ""]
     if plan:
         usual = TRAINING_PRESETS.get(config.preset, plan)
         different = [f.name for f in fields(plan) if getattr(plan, f.name) != getattr(usual, f.name)]
         flags = "".join(f" {FLAGS[f]} {getattr(plan, f)}" for f in different if f in FLAGS)
-        data = store.path.name if store else found.notes.get("dataset", "DATASET")
+        data = store.path.name if store else found.notes.dataset or "DATASET"
         implied = config.preset in PRESETS and PRESETS[config.preset].causal
         causal = " --causal" if config.causal and not implied else ""
         lines += [
@@ -148,7 +148,7 @@ def _training(found: Checkpoint, name: str, store: Dataset | None) -> list[str]:
         )
         if plan and found.phase_two_start < plan.phase_one_steps:
             phases += ", which was begun early with `--phase-two-now`"
-    time = f", in {clock(found.notes['seconds'])} min of computing" if "seconds" in found.notes else ""
+    time = f", in {clock(found.notes.seconds)} of computing" if found.notes.seconds else ""
     return [*lines, f"{phases}{time}.", ""]
 
 

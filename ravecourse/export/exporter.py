@@ -200,10 +200,11 @@ def export(
                 "Train until the first validation, or give a latent size."
             )
         latent_size = latent.size_for(model.fidelity, fidelity)
+    notes_stored = found.notes.to_stored()
     training = {
         "steps": found.step,
         "phase": found.phase,
-        **{key: found.notes[key] for key in ("dataset", "recordings", "seconds") if key in found.notes},
+        **{key: notes_stored[key] for key in ("dataset", "recordings", "seconds") if key in notes_stored},
     }
     export_model(
         model,

@@ -6,9 +6,9 @@ Notebook: 04.
 import hashlib
 import json
 import zipfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -23,12 +23,60 @@ KIND = "ravecourse checkpoint"
 NAME = "checkpoint.pt"  # in a run folder
 
 
+class Validation(NamedTuple):
+    """The distances on held-out sound after a step. Notebook: 04."""
+
+    step: int
+    phase: int
+    spectral: float
+    log_mel: float
+
+
+@dataclass(frozen=True)
+class Notes:
+    """How a model was made: for cards, exports, and for checking that a run is resumed with what it began with.
+
+    Notebook: 04.
+    """
+
+    validations: tuple[Validation, ...] = ()
+    seconds: float = 0.0  # of training
+    threads: int = 0  # that the training computes with; 0 where it is not known
+    dataset: str = ""  # its folder's name
+    recordings: tuple[str, ...] = ()  # that were trained on
+    fingerprint: str = ""  # of the dataset
+    imported_from: str = ""  # the original RAVE's file
+    about: tuple[str, ...] = ()  # what the import had to assume
+
+    def to_stored(self) -> dict[str, Any]:
+        """Plain values, as a checkpoint file holds them; what is not known is left out. Notebook: 04."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["validations"] = [list(validation) for validation in self.validations]
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if v}
+
+    @classmethod
+    def from_stored(cls, stored: dict[str, Any]) -> "Notes":
+        """Read `to_stored` back, also from files of earlier versions; what this version does not know is ignored.
+
+        Raises:
+            ValueError, TypeError: a value is of another kind than it should be.
+        Notebook: 04.
+        """
+        known = {field.name for field in fields(cls)}
+        values = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items() if name in known}
+        values["validations"] = tuple(Validation(*row) for row in stored.get("validations", []))
+        notes = cls(**values)
+        wrong = [field.name for field in fields(cls) if type(getattr(notes, field.name)) is not type(field.default)]
+        if set(wrong) - {"seconds"} or not isinstance(notes.seconds, int | float):
+            raise TypeError(f"{', '.join(wrong)} of another type")
+        return notes
+
+
 @dataclass
 class Checkpoint:
-    """What a checkpoint file holds; all but the model and its configuration is there for going on with a
-    training.
+    """What a checkpoint file holds; everything but the model and its configuration is needed to resume training.
 
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
 
     model_config: ModelConfig
@@ -40,7 +88,7 @@ class Checkpoint:
     discriminator: dict[str, torch.Tensor] | None = None
     generator_optimiser: dict[str, Any] | None = None
     discriminator_optimiser: dict[str, Any] | None = None
-    notes: dict[str, Any] = field(default_factory=dict)  # plain values: seconds trained, validations, dataset
+    notes: Notes = Notes()
 
 
 def save(path: Path | str, checkpoint: Checkpoint) -> None:
@@ -67,9 +115,9 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
                 "discriminator",
                 "generator_optimiser",
                 "discriminator_optimiser",
-                "notes",
             )
         },
+        "notes": checkpoint.notes.to_stored(),
     }
     content["digest"] = digest(content)
     with replacing(path) as temporary:
@@ -104,22 +152,25 @@ def load(path: Path | str) -> Checkpoint:
             f"{path} is damaged: its contents are not what was saved. "
             "Go back to an earlier copy, such as phase_one.pt beside it."
         )
-    training = content["training_config"]
-    names = (
-        "model",
-        "step",
-        "phase",
-        "phase_two_start",
-        "discriminator",
-        "generator_optimiser",
-        "discriminator_optimiser",
-        "notes",
-    )
-    return Checkpoint(
-        model_config=ModelConfig.from_json(content["model_config"]),
-        training_config=TrainingConfig.from_json(training) if training else None,
-        **{name: content[name] for name in names},
-    )
+    try:
+        training = content["training_config"]
+        return Checkpoint(
+            model_config=ModelConfig.from_json(content["model_config"]),
+            model=_tensors(content["model"]),
+            training_config=TrainingConfig.from_json(training) if training else None,
+            step=_count(content["step"]),
+            phase=_count(content["phase"]),
+            phase_two_start=_count(content["phase_two_start"]),
+            discriminator=_tensors(content["discriminator"]) if content["discriminator"] else None,
+            generator_optimiser=content["generator_optimiser"],
+            discriminator_optimiser=content["discriminator_optimiser"],
+            notes=Notes.from_stored(content["notes"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RaveCourseError(
+            f"{path} lacks a part of a checkpoint, or holds something else in its place ({type(error).__name__}: "
+            f"{error}). Go back to an earlier copy, such as phase_one.pt beside it."
+        ) from error
 
 
 def for_publication(checkpoint: Checkpoint) -> Checkpoint:
@@ -186,6 +237,21 @@ def digest(value: Any) -> str:
 
     take(value)
     return running.hexdigest()
+
+
+def _tensors(value: Any) -> dict[str, torch.Tensor]:
+    if not isinstance(value, dict) or not value or not all(isinstance(t, torch.Tensor) for t in value.values()):
+        raise TypeError("weights that are no tensors")
+    broken = [name for name, t in value.items() if t.is_floating_point() and not bool(t.isfinite().all())]
+    if broken:
+        raise ValueError(f"{broken[0]} holds values that are not numbers")
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise TypeError(f"{value!r} where a number of steps belongs")
+    return value
 
 
 def _file(path: Path | str) -> Path:

@@ -5,11 +5,10 @@ What a step computes is in `steps`; what is told meanwhile, in `journal`.
 Notebook: 04, 06.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +23,7 @@ from . import setup
 from .compiling import compile_if_faster
 from .learner import Learner, learning_rate
 from .losses import beta_at
-from .monitor import LOG_EVERY, Journal, NotFinite, Progress, flat_steps
+from .monitor import LOG_EVERY, LOSSES_NAME, Journal, NotFinite, Progress, flat_steps
 from .stopping import asked_to_stop
 
 PHASE_ONE_NAME = "phase_one.pt"  # the checkpoint from which phase two began
@@ -99,30 +98,33 @@ def train(
     store = dataset if isinstance(dataset, Dataset) else Dataset(Path(dataset))
     run_folder, target = Path(run_folder), choose_device(device)
     found = checkpoint.load(run_folder) if resume and (run_folder / checkpoint.NAME).is_file() else None
-    model_config, config = setup.settle(found, model_config, training_config, phase_two_now, run_folder)
+    model_config, config = setup.resume_settings(found, model_config, training_config, phase_two_now, run_folder)
     setup.check_fit(store, model_config, config)
+    if found:
+        setup.check_same_recordings(found, store, run_folder)
 
     crops = CropSampler(store, "train", config.crop_samples, config.batch_size, config.seed, setup.augmentation(config))
-    learner = Learner(model_config, config, target)
-    step, history, seconds = 0, [], 0.0
-    if found:
-        step, history, seconds = found.step, found.notes["validations"], found.notes["seconds"]
-        learner.model.load_state_dict(found.model)
     phase_two_start = setup.phase_two_start(found, config, phase_two_now)
     end = phase_two_start + config.phase_two_steps
-    known = min(found.notes.get("threads", 0), torch.get_num_threads()) if found else 0
-    count, pace = known or torch.get_num_threads(), (0.0, 0.0)
-    if step < end:
-        count, pace = _rehearse(learner, crops.batch(0).audio, config, known)
+    if found and found.step >= end:
+        return _already_finished(found, run_folder)
+    learner = Learner(model_config, config, target)
+    before = found.notes if found else checkpoint.Notes()
+    step, history = found.step if found else 0, list(before.validations)
+    if found:
+        learner.model.load_state_dict(found.model)
+    count, pace = _rehearse(learner, crops.batch(0).audio, config, min(before.threads, torch.get_num_threads()))
     if found:
         _restore(learner, found)
 
+    if step == 0:
+        _clear(run_folder)
     journal = Journal(
         run_folder,
         start=step,
         phase_two_start=phase_two_start,
         end=end,
-        seconds=seconds,
+        seconds=before.seconds,
         pace=pace,
         bar=progress,
         tensorboard=tensorboard,
@@ -140,20 +142,23 @@ def train(
                 config,
                 step,
                 phase_two_start,
-                {
-                    "validations": history,
-                    "seconds": journal.seconds,
-                    "threads": count,
-                    "dataset": store.path.name,
-                    "recordings": sorted({entry.name for entry in store.train}),
-                },
+                checkpoint.Notes(
+                    validations=tuple(history),
+                    seconds=journal.seconds,
+                    threads=count,
+                    dataset=store.path.name,
+                    recordings=tuple(sorted({segment.name for segment in store.train})),
+                    fingerprint=store.fingerprint,
+                ),
             ),
         )
 
     saved, warned, stop = step, False, ""
     try:
         with threads(count), asked_to_stop() as asked, ThreadPoolExecutor(1) as reader:
-            if compile and step < end:
+            if step == 0:  # from here on, the same command resumes this run, computing with the same number of threads
+                save()
+            if compile:
                 journal.say(compile_if_faster(learner, crops.batch(0).audio))
                 journal.restart_clock()
             upcoming = reader.submit(crops.batch, step)
@@ -177,13 +182,15 @@ def train(
                     validation = _validate(learner, store, config)
                     if validation:
                         journal.validated(step, validation, statistics.kl if statistics else None)
-                        history.append([step, learner.phase, validation["spectral"], validation["log_mel"]])
+                        history.append(
+                            checkpoint.Validation(step, learner.phase, validation["spectral"], validation["log_mel"])
+                        )
                         _let_hear(learner, store, journal, step)
                     warned = _advise(journal, learner, statistics, history, warned)
                     journal.restart_clock()
                 if step % LOG_EVERY == 0 or validates:
-                    known = {"alive_dimensions": latent.alive(statistics.kl)} if statistics else {}
-                    journal.row(step, learner.phase, **_settings(learner, config, step - 1), **known)
+                    measured = {"alive_dimensions": latent.alive(statistics.kl)} if statistics else {}
+                    journal.row(step, learner.phase, **_settings(learner, config, step - 1), **measured)
                 if step % config.checkpoint_every == 0 and step < end:
                     save()
                     saved = step
@@ -200,14 +207,40 @@ def train(
     finally:
         journal.close()
 
+    again = "The same command" if resume else "The same command without --fresh"
     message = (
         f"Trained {step} steps; the model is in {run_folder}."
         if step >= end
-        else f"{stop} after {step} of {end} steps and saved. The same command goes on from here"
+        else f"{stop} after {step} of {end} steps and saved. {again} resumes from here"
         + (", and with --phase-two-now in phase two." if learner.phase == 1 and config.phase_two_steps else ".")
     )
-    last = {"spectral": history[-1][2], "log_mel": history[-1][3]} if history else None
-    return Result(run_folder, step, learner.phase, step >= end, message, last, journal.seconds)
+    return Result(run_folder, step, learner.phase, step >= end, message, _last(history), journal.seconds)
+
+
+def _already_finished(found: Checkpoint, run_folder: Path) -> Result:
+    message = (
+        f"Already finished: {found.step} steps were trained before, and nothing was trained now; the model is in "
+        f"{run_folder}. For more steps raise --phase-one-steps or --phase-two-steps, or start over with --fresh."
+    )
+    notes = found.notes
+    return Result(run_folder, found.step, found.phase, True, message, _last(notes.validations), notes.seconds)
+
+
+def _last(history: Sequence[checkpoint.Validation]) -> dict[str, float] | None:
+    return {"spectral": history[-1].spectral, "log_mel": history[-1].log_mel} if history else None
+
+
+def _clear(run_folder: Path) -> None:
+    """Remove what an earlier run left: its checkpoint first, so that it can never stand beside another run's curves."""
+    try:
+        for name in (checkpoint.NAME, PHASE_ONE_NAME, LOSSES_NAME):
+            (run_folder / name).unlink(missing_ok=True)
+        for events in (run_folder / "tensorboard").glob("events.out.tfevents.*"):
+            events.unlink()
+    except OSError as error:
+        raise RaveCourseError(
+            f"{run_folder} holds an earlier run that cannot be replaced ({error.strerror}). Choose another run folder."
+        ) from error
 
 
 def _rehearse(learner: Learner, audio: Tensor, config: TrainingConfig, known: int) -> tuple[int, tuple[float, float]]:
@@ -253,7 +286,7 @@ def _snapshot(
     config: TrainingConfig,
     step: int,
     phase_two_start: int,
-    notes: dict[str, Any],
+    notes: checkpoint.Notes,
 ) -> Checkpoint:
     return Checkpoint(
         model_config,
@@ -312,7 +345,7 @@ def _advise(
     journal: Journal,
     learner: Learner,
     statistics: latent.LatentStatistics | None,
-    history: list[list[float]],
+    history: list[checkpoint.Validation],
     warned: bool,
 ) -> bool:
     """Say what a person may want to act on in phase one; a flat curve is told once."""

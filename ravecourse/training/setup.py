@@ -4,6 +4,7 @@ Notebook: 04.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,6 +18,8 @@ from ravecourse.runtime import threads
 
 from .learner import Learner
 
+# What may change when a run is resumed; everything else would make the first half one training and the second another.
+CHANGEABLE = ("phase_one_steps", "phase_two_steps", "validation_every", "checkpoint_every")
 WORTH = 0.85  # several threads are taken where a step takes this share of its time on one, or less
 
 
@@ -31,18 +34,20 @@ def augmentation(config: TrainingConfig) -> Augment:
     )
 
 
-def settle(
+def resume_settings(
     found: Checkpoint | None,
     model_config: ModelConfig | None,
     training_config: TrainingConfig | None,
     phase_two_now: bool,
     run_folder: Path,
 ) -> tuple[ModelConfig, TrainingConfig]:
-    """Which configurations hold: those asked for, as far as the checkpoint allows, else the checkpoint's.
+    """The configurations that a call of `train` works with: the checkpoint's, or those of a new run.
+
+    A run keeps its settings: only the lengths of the phases and how often to validate and to save may change.
 
     Raises:
-        RaveCourseError: nothing to go on from, or a model of another shape.
-    Source: this course. Notebook: 04.
+        RaveCourseError: nothing to resume from, a checkpoint that cannot be trained on, another model, other settings.
+    Notebook: 04.
     """
     if found is None:
         if phase_two_now:
@@ -51,19 +56,59 @@ def settle(
                 "Train without --phase-two-now first."
             )
         if model_config is None or training_config is None:
-            raise RaveCourseError(f"There is no checkpoint in {run_folder} to go on from. Choose a preset.")
+            raise RaveCourseError(f"There is no checkpoint in {run_folder} to resume from. Choose a preset.")
         return model_config, training_config
-    if model_config is not None and model_config != found.model_config:
-        differing = [
-            f.name
-            for f in dataclasses.fields(ModelConfig)
-            if getattr(model_config, f.name) != getattr(found.model_config, f.name)
-        ]
+    if found.training_config is None:
+        origin = f" It was imported from {found.notes.imported_from}." if found.notes.imported_from else ""
         raise RaveCourseError(
-            f"{run_folder} holds a model of another shape ({', '.join(differing)} differ). "
-            "Choose another run folder, or begin anew without resuming."
+            f"{run_folder} holds a model without the settings of its training, so its training cannot be resumed."
+            f"{origin} Export it, or train a new model in another run folder."
+        )
+    if model_config is not None and (differing := _differing(model_config, found.model_config)):
+        raise RaveCourseError(
+            f"{run_folder} holds another model ({differing}). Choose another run folder, or start over with --fresh."
+        )
+    if training_config is not None and (differing := _differing(training_config, found.training_config, CHANGEABLE)):
+        raise RaveCourseError(
+            f"{run_folder} was trained with other settings ({differing}), which a run keeps to its end. "
+            "Resume without them, choose another run folder, or start over with --fresh."
         )
     return found.model_config, training_config or found.training_config
+
+
+def _differing(
+    asked: ModelConfig | TrainingConfig, stored: ModelConfig | TrainingConfig, but: Sequence[str] = ()
+) -> str:
+    """ "beta 0.1, it has 0.01" and so on for each field that differs; "" if none does."""
+    names = [field.name for field in dataclasses.fields(asked) if field.name not in but]
+    return "; ".join(
+        f"{name} {getattr(asked, name)} is asked for, it has {getattr(stored, name)}"
+        for name in names
+        if getattr(asked, name) != getattr(stored, name)
+    )
+
+
+def check_same_recordings(found: Checkpoint, dataset: Dataset, run_folder: Path) -> None:
+    """Check that a run is resumed with the recordings that it began with.
+
+    Raises:
+        RaveCourseError: the dataset is another one; the message says how it differs.
+    Notebook: 04.
+    """
+    before, now = set(found.notes.recordings), {segment.name for segment in dataset.train}
+    if before and before != now:
+        changes = [
+            f"{len(names)} {what}" for names, what in ((before - now, "missing"), (now - before, "new")) if names
+        ]
+        how = f"{' and '.join(changes)} of its recordings"
+    elif found.notes.fingerprint and found.notes.fingerprint != dataset.fingerprint:
+        how = "recordings of the same names with other contents, or prepared with other settings"
+    else:
+        return
+    raise RaveCourseError(
+        f"{run_folder} was trained on the dataset {found.notes.dataset!r}, and {dataset.path} is another one: {how}. "
+        "Resume with the first dataset, choose another run folder, or start over with --fresh."
+    )
 
 
 def phase_two_start(found: Checkpoint | None, config: TrainingConfig, now: bool) -> int:

@@ -76,7 +76,7 @@ def import_checkpoint(
             model=imported.model.state_dict(),
             step=imported.steps,
             phase=phase,
-            notes={"imported_from": Path(path).name, "about": list(imported.notes)},
+            notes=checkpoint.Notes(imported_from=Path(path).name, about=imported.notes),
         ),
     )
     return imported

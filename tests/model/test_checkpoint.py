@@ -27,7 +27,7 @@ def test_everything_comes_back(tmp_path):
     optimiser = torch.optim.Adam([torch.nn.Parameter(torch.ones(2))], lr=0.1, betas=(0.5, 0.9))
     optimiser.param_groups[0]["params"][0].grad = torch.ones(2)
     optimiser.step()
-    notes = {"seconds": 1.5, "validations": [[10, 3.0, 1.0]], "name": "strings"}
+    notes = checkpoint.Notes(seconds=1.5, validations=(checkpoint.Validation(10, 1, 3.0, 1.0),), dataset="strings")
     training = training_preset("tiny", batch_size=3)
     model = written(
         tmp_path / "run" / checkpoint.NAME,

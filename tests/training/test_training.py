@@ -23,7 +23,8 @@ from ravecourse.dataset.preparation import prepare
 from ravecourse.dataset.store import Dataset
 from ravecourse.errors import RaveCourseError
 from ravecourse.model import checkpoint
-from ravecourse.runtime import choose_device, clock
+from ravecourse.model.checkpoint import Checkpoint
+from ravecourse.runtime import choose_device, clock, threads
 from ravecourse.training import loop as training
 from ravecourse.training import setup
 from ravecourse.training.learner import Learner, learning_rate
@@ -48,6 +49,11 @@ LIKE_V1 = ModelConfig(
     periods=(3,),
     period_capacity=2,
 )
+
+
+def contents(folder):
+    """Every file of a folder, with its bytes."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def plans(**overrides):
@@ -128,7 +134,7 @@ def states(folder):
         "critics_optimiser": found.discriminator_optimiser,
         "step": found.step,
         "phase": found.phase,
-        "validations": found.notes["validations"],
+        "validations": list(found.notes.validations),
     }
 
 
@@ -208,7 +214,7 @@ def test_threads_stay_as_the_training_began(store, tmp_path, uninterrupted, monk
     assert set(seen) == {1} and len(seen) == 12 and torch.get_num_threads() == 2
     assert_same(states(tmp_path), states(uninterrupted["tiny"]))
     quiet(store, tmp_path)  # there is nothing left to do
-    assert checkpoint.load(tmp_path).notes["threads"] == 1
+    assert checkpoint.load(tmp_path).notes.threads == 1
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(store, tmp_path, uninterrupted):
@@ -403,9 +409,116 @@ def test_settings_that_do_not_fit(store, tmp_path, config, training_config, matc
 def test_another_model_in_the_folder(store, tmp_path):
     quiet(store, tmp_path, TINY, plans(phase_two_steps=0))
     other = preset("tiny", **{**SMALL, "latent_size": 3}, noise_capacity=8)
-    with pytest.raises(RaveCourseError, match="latent_size differ"):
+    with pytest.raises(RaveCourseError, match="latent_size 3 is asked for, it has 4"):
         quiet(store, tmp_path, other, plans())
     assert quiet(store, tmp_path, other, plans(), resume=False).step == 12
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [({"beta": 0.5}, "beta 0.5 is asked for"), ({"seed": 9}, "seed 9"), ({"batch_size": 3}, "batch_size 3")],
+)
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_run_keeps_its_settings(store, tmp_path, changed, told, finished):
+    quiet(store, tmp_path, TINY, plans(phase_two_steps=0), on_step=None if finished else stopping_at(3))
+    kept = contents(tmp_path)
+    with pytest.raises(RaveCourseError, match=told):
+        quiet(store, tmp_path, TINY, plans(phase_two_steps=0, **changed))
+    assert contents(tmp_path) == kept
+    assert quiet(store, tmp_path, TINY, plans(phase_two_steps=0, **changed), resume=False).step == 6
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_run_keeps_its_recordings(store, tmp_path, finished):
+    """Another dataset is refused by its names, and one of the same names by what is in it."""
+    quiet(store, tmp_path / "run", TINY, plans(phase_two_steps=0), on_step=None if finished else stopping_at(3))
+    kept = contents(tmp_path / "run")
+    for name, frequency in (("tones_0.wav", 300.0), ("other.wav", 500.0)):
+        folder = tmp_path / name
+        folder.mkdir()
+        tone = 0.3 * np.sin(2 * np.pi * frequency * np.arange(64000) / 16000)
+        soundfile.write(folder / name, tone, 16000)
+        prepare([folder], folder / "data", sample_rate=16000)
+        with pytest.raises(RaveCourseError, match="is another one: .* of its recordings"):
+            quiet(folder / "data", tmp_path / "run", TINY, plans(phase_two_steps=0))
+    again = tmp_path / "again"
+    for segment in store.train:
+        (again / segment.name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(again / segment.name, np.zeros(40000) + 0.1 * np.sin(np.arange(40000)), 16000)
+    prepare([next(again.iterdir())], again / "data", sample_rate=16000)
+    with pytest.raises(RaveCourseError, match="other contents"):
+        quiet(again / "data", tmp_path / "run", TINY, plans(phase_two_steps=0))
+    assert contents(tmp_path / "run") == kept
+
+
+def test_a_finished_run_says_so_and_changes_nothing(store, tmp_path):
+    first = quiet(store, tmp_path, TINY, plans())
+    kept = contents(tmp_path)
+    again = quiet(store, tmp_path, TINY, plans())
+    assert contents(tmp_path) == kept
+    assert (
+        again.finished
+        and again.message.startswith("Already finished: 12 steps")
+        and "nothing was trained" in again.message
+    )
+    assert again.validation == first.validation and "Trained 12 steps" in first.message
+
+
+def test_an_imported_model_is_not_trained_on(store, tmp_path):
+    """It has no settings of a training, and its step count is past any plan's end."""
+    model = Learner(TINY, plans(), CPU).model.state_dict()
+    notes = checkpoint.Notes(imported_from="darbouka.ckpt")
+    checkpoint.save(tmp_path / checkpoint.NAME, Checkpoint(TINY, model, step=3_000_000, phase=2, notes=notes))
+    kept = contents(tmp_path)
+    for plan in (None, plans()):
+        with pytest.raises(RaveCourseError, match="cannot be resumed.*imported from darbouka.ckpt.*Export it"):
+            quiet(store, tmp_path, None, plan)
+    assert contents(tmp_path) == kept
+
+
+KILLED = """
+import sys, torch
+torch.set_num_threads(2)
+sys.path[:0] = {tests!r}
+from test_training import TINY, plans, train
+from ravecourse.dataset import Dataset
+from ravecourse.training import setup
+setup.choose_threads = lambda learner, audio: ({chosen}, (0.0, 0.0))
+def on_step(progress):
+    print(progress.step, flush=True)
+train(Dataset({data!r}), {run!r}, TINY, plans(checkpoint_every=100), device="cpu", progress=False, tensorboard=False,
+      resume={resume}, on_step=on_step)
+"""
+
+
+def killed_after(steps, store, run, resume, chosen=1):
+    """A training in a process of its own that is killed (SIGKILL) after so many steps."""
+    script = KILLED.format(tests=FOLDERS, data=str(store.path), run=str(run), resume=resume, chosen=chosen)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment)
+    for _ in range(steps):
+        assert process.stdout.readline().strip(), "it ended before it was killed"
+    process.kill()
+    process.wait(timeout=30)
+    process.stdout.close()
+
+
+@pytest.mark.parametrize("earlier", ["an earlier run", "an empty folder"])
+def test_killed_before_its_first_checkpoint_a_fresh_run_resumes_as_itself(store, tmp_path, uninterrupted, earlier):
+    """Neither the old model under new curves, nor another number of threads than it began with."""
+    run = tmp_path / "run"
+    if earlier == "an earlier run":
+        quiet(store, run, TINY, plans(seed=7))
+        assert (run / "phase_one.pt").is_file()
+    killed_after(2, store, run, resume=False)
+    assert not (run / "phase_one.pt").exists()
+    found = checkpoint.load(run)
+    assert (found.step, found.training_config.seed, found.notes.threads) == (0, 0, 1)
+    with threads(2):
+        assert quiet(store, run, TINY, plans(checkpoint_every=100)).finished
+    assert checkpoint.load(run).notes.threads == 1
+    expected, resumed = checkpoint.load(uninterrupted["tiny"]).model, checkpoint.load(run).model
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
 
 
 def test_devices():
@@ -455,6 +568,7 @@ def test_weights_that_are_not_numbers_are_not_saved(store, tmp_path, monkeypatch
     assert checkpoint.load(tmp_path).step == 5
 
 
+FOLDERS = [str(Path(__file__).parents[n]) for n in (0, 1)]
 SCRIPT = """
 import sys, torch
 torch.set_num_threads(1)
@@ -472,8 +586,7 @@ sys.exit(0 if result.interrupted else 1)
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_saves_and_says_how_to_go_on(store, tmp_path, kind):
-    folders = [str(Path(__file__).parents[n]) for n in (0, 1)]
-    script = SCRIPT.format(tests=folders, data=str(store.path), run=str(tmp_path / "run"))
+    script = SCRIPT.format(tests=FOLDERS, data=str(store.path), run=str(tmp_path / "run"))
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
@@ -552,7 +665,7 @@ def test_flat_is_noticed_and_only_then():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (61.4, "1:01"), (3661, "1:01:01"), (90000, "1 d 1 h"), (None, "?")]
+    ("seconds", "text"), [(0, "0:00 min"), (61.4, "1:01 min"), (3661, "1:01:01 h"), (90000, "1 d 1 h"), (None, "?")]
 )
 def test_clock(seconds, text):
     assert clock(seconds) == text
