@@ -19,9 +19,6 @@ RUN := $(ENV) --run
 TRY := OMP_NUM_THREADS=1 $(RUN) python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
 	-n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-LINT := $(RUN) ruff check --quiet . && $(RUN) ruff format --quiet --check . && $(RUN) mypy --no-error-summary && \
-	$(RUN) shellcheck -x .ci/run benchmarks/*.sh pd_setup/*.sh
-
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
@@ -29,14 +26,14 @@ env: ## set up the Python environment (the other targets do it too)
 	@$(ENV)
 
 lab: env ## open the notebooks in JupyterLab
-	@$(RUN) python -m jupyterlab notebooks/00_start_here.ipynb
+	@$(RUN) bash pd_setup/lab.sh
 
 demo: env ## sounds to model to sound in minutes; results in build/demo (DATA=folder for your own recordings)
 	@case "$$DATA" in "~/"*) DATA="$$HOME/$${DATA#??}" ;; esac; \
 	$(RUN) python -m ravecourse.cli.demo $${DATA:+--data "$$DATA"}
 
 test: env ## check style and types, run all tests and all notebooks
-	@$(LINT)
+	@$(RUN) bash pd_setup/lint.sh
 	@$(ENV) --book
 	@$(TRY) --ignore=notebooks/solutions $(wildcard notebooks) tests
 
@@ -64,7 +61,7 @@ bench: env ## measure beside the original and the machine's limits; results in b
 	@$(RUN) bash benchmarks/run.sh
 
 lint: env ## check style and types of the Python files, the notebooks and the shell scripts (part of make test)
-	@$(LINT)
+	@$(RUN) bash pd_setup/lint.sh
 
 clean: ## delete build/ and caches (keeps the environment, and your models in runs/)
 	@rm -rf build .pytest_cache .ruff_cache

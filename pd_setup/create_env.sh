@@ -23,7 +23,8 @@ PYTHON=...   the interpreter that the venv is made with.
 
   --book             install what `make book` needs too: the extra `book` of pyproject.toml
   --print-python     print the environment's interpreter and end
-  --run COMMAND...   run a command with the environment's programs first in PATH
+  --run COMMAND...   run a command with the environment's programs first in PATH, and with no packages but its own
+                     (PYTHONPATH and the user's site-packages are left out)
 
 What pip and conda say goes to build/env.log. An environment that was left half-made is made anew.
 TEXT
@@ -297,7 +298,9 @@ case "${1:-}" in
         choose
         [ -x "$python" ] || fail "There is no environment yet: type make env."
         cd "$caller"
-        PATH="$prefix/bin:$PATH" exec "$@"
+        # Packages of the user's own site-packages, or of a PYTHONPATH, would be taken before the environment's.
+        unset PYTHONPATH PYTHONHOME
+        PYTHONNOUSERSITE=1 PATH="$prefix/bin:$PATH" exec "$@"
         ;;
     "")
         choose

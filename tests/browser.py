@@ -24,8 +24,8 @@ ON_MACOS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-START_SECONDS = 90
-STEP_SECONDS = 60
+PATIENCE_SECONDS = 240  # the one limit of every wait: a class laptop is busy with other things
+expect.set_options(timeout=1000 * PATIENCE_SECONDS)
 SETTINGS = {  # what would ask, write or fetch on its own
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "docmanager-extension/plugin": {"autosave": False},
@@ -62,9 +62,14 @@ def open_browser() -> Iterator[Browser]:
 
 @contextmanager
 def serve(project: Path, folder: Path, notebooks: list[Path]) -> Iterator[str]:
-    """A JupyterLab on a free port with copies of the notebooks in `folder`; gives its address, token included."""
+    """The JupyterLab of `make lab`, on a free port, with copies of the notebooks in `folder`.
+
+    Yields:
+        its address, token included, with {path} where a notebook's path from the server's root goes.
+    """
     work = folder / "course"
-    shutil.copytree(project / "docs", work / "docs")
+    for name in ("docs", "pd_setup"):
+        shutil.copytree(project / name, work / name)
     for notebook in notebooks:
         target = work / notebook.relative_to(project)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -88,16 +93,8 @@ def serve(project: Path, folder: Path, notebooks: list[Path]) -> Iterator[str]:
         "JUPYTER_TOKEN": "only-for-this-test",
     }
     environment.pop("MPLBACKEND", None)  # the notebooks choose their own
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        "--allow-root",
-        "--ip=127.0.0.1",
-        "--ServerApp.port=0",
-        f"--ServerApp.root_dir={work}",
-    ]
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
+    command = ["bash", str(work / "pd_setup" / "lab.sh"), "--no-browser", "--ServerApp.port=0"]  # as `make lab` does
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(
             command,
@@ -116,7 +113,7 @@ def serve(project: Path, folder: Path, notebooks: list[Path]) -> Iterator[str]:
 
 def _address(server: subprocess.Popen, folder: Path) -> str:
     """Where the server answers, as soon as it does."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         for file in (folder / "runtime").glob("jpserver-*.json"):
             try:
@@ -154,7 +151,7 @@ class Notebook:
         self.page_errors: list[str] = []
         self.context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=color_scheme)
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(1000 * STEP_SECONDS)
+        self.page.set_default_timeout(1000 * PATIENCE_SECONDS)
         self.page.route("**/*", self._only_here)
         self.page.on("pageerror", lambda error: self.page_errors.append(str(error)))
         self.page.goto(address.format(path=path), wait_until="domcontentloaded")
@@ -172,7 +169,7 @@ class Notebook:
     def _connected(self) -> None:
         """Wait until the page talks to its kernel: until then, Run does nothing, although it looks idle."""
         kernels = self.address.replace("/lab/tree/{path}", "/api/kernels")
-        deadline = time.monotonic() + STEP_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             said = self.page.request.get(kernels)  # fails for a moment where another kernel is just ending
             if said.ok and any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in said.json()):
@@ -181,7 +178,7 @@ class Notebook:
             self.page.wait_for_timeout(100)
         expect(self.panel.get_by_title("Switch kernel")).to_contain_text("Python 3")
 
-    def idle(self, seconds: float = STEP_SECONDS) -> None:
+    def idle(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until the kernel waits."""
         indicator = self.panel.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
         expect(indicator).to_have_count(1, timeout=1000 * seconds)
@@ -242,8 +239,29 @@ class Notebook:
         """How many pictures there are."""
         return self.panel.locator(".jp-OutputArea img").count()
 
+    def until(self, condition: str, what: str) -> None:
+        """Wait until a JavaScript function of the notebook's panel is true."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.panel.evaluate(condition):
+            assert time.monotonic() < deadline, f"after {PATIENCE_SECONDS} s: {what}"
+            self.page.wait_for_timeout(100)
+
+    def picture_width(self, name: str) -> int:
+        """The width in pixels of a picture from docs/ in the text, as loaded; it is scrolled to first."""
+        self.until(f"panel => panel.querySelector('img[src*=\"{name}\"], img[alt]') !== null", "no picture in the text")
+        picture = self.panel.locator(f'.jp-MarkdownOutput img[src*="{name}"]').first
+        picture.scroll_into_view_if_needed()
+        self.until(f"""panel => panel.querySelector('.jp-MarkdownOutput img[src*="{name}"]').complete""", f"{name} loads")
+        return picture.evaluate("picture => picture.naturalWidth")
+
     def widgets(self) -> list[Locator]:
-        """The outputs that hold a slider, from top to bottom."""
+        """The outputs that hold a slider, from top to bottom, once every widget of the page is drawn."""
+        self.until(
+            """panel => [...panel.querySelectorAll(
+                '[data-mime-type="application/vnd.jupyter.widget-view+json"]')].every(
+                output => output.querySelector('.jupyter-widgets') !== null)""",
+            "widgets that are not drawn yet",
+        )
         outputs = self.panel.locator(".jp-OutputArea", has=self.page.get_by_role("slider")).filter(
             has_not=self.page.locator(".jp-OutputArea")
         )
@@ -268,7 +286,7 @@ class Notebook:
         handle.focus()
         self.page.keyboard.press(key)
         expect(handle).not_to_have_attribute("aria-valuetext", value)
-        deadline = time.monotonic() + STEP_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while (after := self.content(widget)) == before and time.monotonic() < deadline:
             self.page.wait_for_timeout(50)
         self.idle()

@@ -7,6 +7,7 @@ import glob
 import os
 import platform
 import shutil
+import site
 import subprocess
 import sys
 from collections.abc import Callable
@@ -121,9 +122,19 @@ def _torch() -> Check:
     try:
         import torch
     except (ImportError, OSError) as error:
-        return Check("PyTorch", MISSING, f"{error}", "make env")
+        return Check("PyTorch", MISSING, f"{error}", _from_elsewhere() or "make env")
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
     return Check("PyTorch", OK, f"{torch.__version__.split('+')[0]}, {build}")
+
+
+def _from_elsewhere() -> str:
+    """What to do where packages from outside the environment get in the way of its own; "" where none do."""
+    if os.environ.get("PYTHONPATH"):
+        return f"unset PYTHONPATH (it is {os.environ['PYTHONPATH']}, whose packages come before the environment's)"
+    user = site.getusersitepackages() if site.ENABLE_USER_SITE else ""
+    if user and os.path.isdir(os.path.join(user, "torch")):
+        return f"export PYTHONNOUSERSITE=1 (the packages in {user} come before the environment's)"
+    return ""
 
 
 def _device() -> Check:

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from ravecourse import audio as sound
-from ravecourse import bundled
+from ravecourse import bundled, export, model, streaming
 from ravecourse.errors import RaveCourseError
 from ravecourse.export import export_model, torchscript
 from ravecourse.files import replacing
@@ -27,15 +27,7 @@ from ravecourse.synth import INSTRUMENTS
 LATENTS = 8  # of the models with sliders and tables: the patches are drawn with eight of each
 FINE, FIDELITY = "-fine", 0.95  # models for sound in and sound out, which need no sliders: they follow pitch better
 QUICK = "low_latency"  # the preset that answers soonest, trained on the strings
-WRITTEN_BY = (
-    "model/layers",
-    "model/rave",
-    "model/pqmf",
-    "streaming/model",
-    "streaming/layers",
-    "export/exporter",
-    "playback/patch_assets",
-)  # modules
+WRITTEN_BY = (export, model, streaming)  # the packages whose code decides what is in an exported file
 
 
 def patches_folder() -> Path:
@@ -105,9 +97,9 @@ def _model(name: str, target: Path, latents: int | None) -> Path:
 
 
 def _digest(source: Path, latents: int | None) -> str:
-    code = [Path(__file__).parents[1] / f"{module}.py" for module in WRITTEN_BY]
+    code = [path for package in WRITTEN_BY for path in sorted(Path(package.__path__[0]).glob("*.py"))]
     digest = hashlib.sha256(f"{torch.__version__} {latents}".encode())
-    for path in (source, *code):
+    for path in (source, Path(__file__), *code):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

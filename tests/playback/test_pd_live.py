@@ -1,7 +1,10 @@
 """Pd in real time, watched: times of single blocks out of a smoothed load, and what a run tells."""
 
 import os
+import shutil
 import subprocess
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -83,8 +86,29 @@ def test_the_patches_models_are_made_once_and_again_when_something_changed(proje
 def test_what_a_model_was_made_from_is_known(tmp_path):
     (tmp_path / "a.pt").write_bytes(b"1")
     (tmp_path / "b.pt").write_bytes(b"2")
-    digests = {patch_assets._digest(tmp_path / f"{name}.pt", latents) for name in "abc" for latents in (8, None)}
-    assert len(digests) == 6 and patch_assets._digest(tmp_path / "a.pt", 8) in digests
+    digests = {patch_assets._digest(tmp_path / f"{name}.pt", latents) for name in "ab" for latents in (8, None)}
+    assert len(digests) == 4 and patch_assets._digest(tmp_path / "a.pt", 8) in digests
+    with pytest.raises(FileNotFoundError):
+        patch_assets._digest(tmp_path / "c.pt", 8)
+
+
+def test_every_module_of_the_model_counts_as_what_it_was_made_from(tmp_path, monkeypatch):
+    """A change in any module that decides what an export holds makes the exports beside the patches stale."""
+    (tmp_path / "a.pt").write_bytes(b"1")
+    copies = []
+    for package in patch_assets.WRITTEN_BY:
+        copy = tmp_path / package.__name__
+        shutil.copytree(package.__path__[0], copy, ignore=shutil.ignore_patterns("__pycache__"))
+        copies.append(SimpleNamespace(__path__=[str(copy)]))
+    monkeypatch.setattr(patch_assets, "WRITTEN_BY", tuple(copies))
+    before = patch_assets._digest(tmp_path / "a.pt", 8)
+    modules = [path for copy in copies for path in Path(copy.__path__[0]).glob("*.py")]
+    assert len(modules) > 12
+    for path in modules:
+        text = path.read_text()
+        path.write_text(text + "# changed\n")
+        assert patch_assets._digest(tmp_path / "a.pt", 8) != before, path
+        path.write_text(text)
 
 
 def test_without_pd_the_reason_is_told(monkeypatch):

@@ -32,7 +32,7 @@ mkdir -p "$to/src"; echo "project(nn)" >"$to/src/CMakeLists.txt" """,
     "ldd": """cat "$STAND_IN/ldd" """,
     "pd": "exit 0",
     "python": """case "$*" in
-*ravecourse.puredata*) printf '%s|' "$@" >>"$STAND_IN/calls"; exit "$(cat "$STAND_IN/proof")" ;;
+*ravecourse.playback.puredata*) printf '%s|' "$@" >>"$STAND_IN/calls"; exit "$(cat "$STAND_IN/proof")" ;;
 *) cat "$STAND_IN/torch" ;; esac""",
 }
 

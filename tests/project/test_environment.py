@@ -450,6 +450,9 @@ def test_make_demo_hands_the_folder_on(sandbox: Sandbox, given: str | None, pass
 
 def test_make_test_runs_tests_and_notebooks_and_passes_the_result_on(sandbox: Sandbox) -> None:
     (sandbox.root / "notebooks").mkdir()
+    (sandbox.root / "pd_setup" / "lint.sh").write_text("exit 1\n")
+    assert sandbox.command("make", "test").returncode != 0  # what lint finds ends it before the tests
+    (sandbox.root / "pd_setup" / "lint.sh").write_text("exit 0\n")
     assert sandbox.command("make", "test").returncode == 0
     call = sandbox.calls()[-1]
     assert call[1:3] == ["-m", "pytest"] and call[-2:] == ["notebooks", "tests"] and "--nbval-lax" in call
