@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What `make lint` runs in the environment: style, formatting and types of the Python files, shell scripts, C++.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 status=0
 # check LABEL COMMAND...: run it; its output is shown only if it finds something

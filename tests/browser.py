@@ -251,7 +251,9 @@ class Notebook:
         self.until(f"panel => panel.querySelector('img[src*=\"{name}\"], img[alt]') !== null", "no picture in the text")
         picture = self.panel.locator(f'.jp-MarkdownOutput img[src*="{name}"]').first
         picture.scroll_into_view_if_needed()
-        self.until(f"""panel => panel.querySelector('.jp-MarkdownOutput img[src*="{name}"]').complete""", f"{name} loads")
+        self.until(
+            f"""panel => panel.querySelector('.jp-MarkdownOutput img[src*="{name}"]').complete""", f"{name} loads"
+        )
         return picture.evaluate("picture => picture.naturalWidth")
 
     def widgets(self) -> list[Locator]:

@@ -3,8 +3,9 @@
 from . import discover, loudness
 from .decode import BrokenOff, UnreadableSound
 from .discover import FORMATS_TEXT, find, scan
-from .io import AudioInfo, blocks, info, read, resample, to_channels, write
+from .io import AudioInfo, blocks, info, read, resample, to_channels
 from .loudness import Meter, decibels, gated_lufs, loudness_lufs, match_loudness, peak_db, rms_db
+from .writing import Writer, write, writer
 
 __all__ = [
     "FORMATS_TEXT",
@@ -27,5 +28,7 @@ __all__ = [
     "rms_db",
     "scan",
     "to_channels",
+    "Writer",
     "write",
+    "writer",
 ]

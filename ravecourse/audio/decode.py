@@ -16,6 +16,10 @@ import soundfile
 from ravecourse.errors import RaveCourseError
 
 from .discover import FORMATS_TEXT
+from .headers import Repaired, Spliced, repair
+
+RATES = (1000, 768000)  # Hz; a header that says another rate is damaged
+LONGEST_SECONDS = 1e7  # four months; a header that says more does not know the length
 
 
 class UnreadableSound(RaveCourseError):
@@ -38,8 +42,10 @@ class BrokenOff(UnreadableSound):
 
 @dataclass(frozen=True)
 class Decoder:
-    """An opened sound file: what its header says, and an iterator over blocks `[n, channels]` of float32
-    samples.
+    """An opened sound file: what its header says, and an iterator over blocks `[n, channels]` of float32 samples.
+
+    `notice` says what a person should know about the file, as the middle of a sentence; "" for nothing.
+
     Notebook: 01.
     """
 
@@ -48,6 +54,7 @@ class Decoder:
     format: str
     frames: int | None  # None: not known before the end
     blocks: Iterator[np.ndarray]
+    notice: str = ""
 
 
 @contextmanager
@@ -65,8 +72,8 @@ def decoder(path: Path, block_seconds: float = 10.0) -> Iterator[Decoder]:
     try:
         if path.stat().st_size == 0:
             raise UnreadableSound(path, "is empty (0 bytes)", "Copy or record it again.")
-        # As bytes: a name need not be text, and soundfile refuses such a string.
-        sound = _Forwards(os.open(path, os.O_RDONLY) if path.suffix.lower() == ".raw" else os.fsencode(path))
+        mended = repair(path)
+        sound = _open(path, mended)
     except OSError as error:
         raise UnreadableSound(path, f"cannot be opened ({error.strerror})", "Check its permissions.") from error
     except (soundfile.LibsndfileError, TypeError, ValueError) as error:
@@ -74,13 +81,29 @@ def decoder(path: Path, block_seconds: float = 10.0) -> Iterator[Decoder]:
             yield opened
         return
     with sound:
+        rate = sound.samplerate
+        if not RATES[0] <= rate <= RATES[1]:
+            raise UnreadableSound(
+                path,
+                f"states a sample rate of {rate} Hz, so its header is damaged",
+                f"Rates from {RATES[0]} to {RATES[1]} Hz are read. Export it again from the program that made it.",
+            )
+        known = mended is None and sound.frames <= LONGEST_SECONDS * rate
         yield Decoder(
-            sound.samplerate,
+            rate,
             sound.channels,
             sound.format,
-            sound.frames,
-            _soundfile_blocks(path, sound, max(1, int(block_seconds * sound.samplerate))),
+            sound.frames if known else None,
+            _soundfile_blocks(path, sound, max(1, int(block_seconds * rate)), known),
+            mended.notice if mended else "",
         )
+
+
+def _open(path: Path, mended: Repaired | None) -> "_Forwards":
+    if mended is not None:
+        return _Forwards(Spliced(path, mended.start, mended.skip))
+    # As bytes: a name need not be text, and soundfile refuses such a string.
+    return _Forwards(os.open(path, os.O_RDONLY) if path.suffix.lower() == ".raw" else os.fsencode(path))
 
 
 class _Forwards(soundfile.SoundFile):
@@ -93,7 +116,7 @@ class _Forwards(soundfile.SoundFile):
         return False
 
 
-def _soundfile_blocks(path: Path, sound: soundfile.SoundFile, size: int) -> Iterator[np.ndarray]:
+def _soundfile_blocks(path: Path, sound: soundfile.SoundFile, size: int, known: bool) -> Iterator[np.ndarray]:
     """Read in steps of a hundredth of a block, since a step in which libsndfile finds damage is lost."""
     done, damaged, ended = 0, None, False
     while not (damaged or ended):
@@ -108,7 +131,7 @@ def _soundfile_blocks(path: Path, sound: soundfile.SoundFile, size: int) -> Iter
         done += len(block)
         if len(block):
             yield block
-    exact = sound.format in ("FLAC", "WAV", "WAVEX", "AIFF")  # the length in an MP3's header is an estimate
+    exact = known and sound.format in ("FLAC", "WAV", "WAVEX", "AIFF")  # an MP3's header has an estimate
     if damaged or (exact and done < sound.frames):
         raise _broken_off(path, done / sound.samplerate) from damaged
 
@@ -158,7 +181,7 @@ def _ffmpeg(path: Path, block_seconds: float, refusal: str) -> Iterator[Decoder]
             magic, offset, _, _, sample_rate, channels = struct.unpack(
                 ">4s5I", process.stdout.read(24).ljust(24, b"\0")
             )
-            if magic != b".snd" or not 1 <= channels <= 1024 or sample_rate == 0:
+            if magic != b".snd" or not 1 <= channels <= 1024 or not RATES[0] <= sample_rate <= RATES[1]:
                 process.wait()
                 complaints.seek(0)
                 lines = complaints.read().decode(errors="replace").strip().splitlines() or [refusal]

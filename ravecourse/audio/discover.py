@@ -55,6 +55,8 @@ def scan(*sources: Path | str, exclude: Path | None = None) -> tuple[list[Path],
     left_out: list[LeftOut] = []
     visited = {exclude.resolve()} if exclude else set()
     for source in map(Path, sources):
+        if _real(source) is None:
+            raise RaveCourseError(f"{source} is a symbolic link that leads back to itself. Remove or correct it.")
         if source.is_file():
             taken.setdefault(source.resolve(), source)
             continue
@@ -63,8 +65,8 @@ def scan(*sources: Path | str, exclude: Path | None = None) -> tuple[list[Path],
                 f"There is no folder {source}. Check the name, or give the folder that holds your sounds."
             )
         for path in _files_below(source, visited, left_out):
-            real = path.resolve()
-            if not path.is_file():
+            real = _real(path)
+            if real is None or not path.is_file():
                 left_out.append((path, "leads to no file"))
             elif not is_sound(path):
                 left_out.append((path, "not sound"))
@@ -83,14 +85,22 @@ def _files_below(folder: Path, visited: set[Path], left_out: list[LeftOut]) -> l
 
     files = []
     for here, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
-        real = Path(here).resolve()
-        if real in visited:
+        real = _real(Path(here))
+        if real is None or real in visited:
             folders.clear()
             continue
         visited.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         files += [Path(here, name) for name in sorted(names)]
     return files
+
+
+def _real(path: Path) -> Path | None:
+    """Where a path leads, links followed; None for a loop of links."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a loop is a RuntimeError before Python 3.13
+        return None
 
 
 def find(*sources: Path | str) -> list[Path]:

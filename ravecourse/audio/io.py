@@ -1,39 +1,20 @@
-"""Sound files in and out: float32 `[channels, samples]`, full scale 1.0."""
+"""Sound files in: float32 `[channels, samples]`, full scale 1.0; resampling and mixing.
 
-import errno
-import os
-import shutil
+Notebook: 01.
+"""
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 import torch
 from torch import Tensor
 
 from ravecourse.errors import RaveCourseError
-from ravecourse.files import replacing
 
 from .decode import UnreadableSound, decoder
-from .discover import find
-from .loudness import loudness_lufs, match_loudness, peak_db, rms_db
-
-__all__ = [
-    "AudioInfo",
-    "blocks",
-    "find",
-    "info",
-    "loudness_lufs",
-    "match_loudness",
-    "peak_db",
-    "read",
-    "resample",
-    "rms_db",
-    "to_channels",
-    "write",
-]
 
 QUALITY = "VHQ"  # flat to 0.95 of the band, aliases below -140 dB
 
@@ -42,20 +23,23 @@ QUALITY = "VHQ"  # flat to 0.95 of the band, aliases below -140 dB
 class AudioInfo:
     """What a sound file holds: `format` is libsndfile's name for it, or `ffmpeg`.
 
-    Source: this course. Notebook: 01.
+    `notice` says what a person should know about the file, as the middle of a sentence; "" for nothing.
+
+    Notebook: 01.
     """
 
     duration_seconds: float
     sample_rate: int
     channels: int
     format: str
+    notice: str = ""
 
 
 def info(path: Path | str) -> AudioInfo:
     """Say how long a sound file is and of what kind.
 
-    The header tells, except for the formats that ffmpeg reads: those are decoded to the end, without keeping
-    the sound.
+    The header tells. Where it does not (formats that ffmpeg reads, a stream of unknown length, a file that was not
+    closed), the file is decoded to its end, without keeping the sound.
 
     Raises:
         UnreadableSound: the file is missing, empty, damaged or no sound.
@@ -64,7 +48,7 @@ def info(path: Path | str) -> AudioInfo:
     """
     with decoder(Path(path)) as sound:
         frames = sum(map(len, sound.blocks)) if sound.frames is None else sound.frames
-        return AudioInfo(frames / sound.sample_rate, sound.sample_rate, sound.channels, sound.format)
+        return AudioInfo(frames / sound.sample_rate, sound.sample_rate, sound.channels, sound.format, sound.notice)
 
 
 def blocks(
@@ -129,50 +113,6 @@ def read(path: Path | str, sample_rate: int | None = None, channels: int | None 
         rate, count = sample_rate or sound.sample_rate, channels or sound.channels
     pieces = list(blocks(path, rate, count))
     return (torch.cat(pieces, dim=1) if pieces else torch.zeros(count, 0)).contiguous(), rate
-
-
-def write(path: Path | str, audio: Tensor, sample_rate: int, subtype: str = "PCM_24") -> None:
-    """Write a sound file; its name chooses the format. Integer formats clip what is above full scale.
-
-    Args:
-        path: the file, ending in .wav, .flac, .ogg, .mp3, .aiff or another name that libsndfile writes.
-        audio: `[C, T]`.
-        sample_rate: in Hz.
-        subtype: how samples are stored, as `soundfile` names it (`PCM_16`, `PCM_24`, `FLOAT`); a format that
-            does not have it (OGG, MP3) uses its own.
-
-    Raises:
-        RaveCourseError: wrong shape, samples that are not numbers, a format that cannot be written, a full
-            disk.
-
-    Source: this course. Notebook: 01.
-    """
-    path = Path(path)
-    if audio.ndim != 2 or audio.shape[0] > 1024:
-        raise RaveCourseError(f"Audio to write must be [channels, samples], not {list(audio.shape)}.")
-    if not torch.isfinite(audio).all():
-        raise RaveCourseError(
-            f"{path} was not written: the audio holds samples that are not numbers (NaN or infinite)."
-        )
-    format = {"AIF": "AIFF", "AIFC": "AIFF", "WAVE": "WAV", "OGA": "OGG", "SND": "AU"}.get(
-        path.suffix[1:].upper(), path.suffix[1:].upper()
-    )
-    if format not in soundfile.available_formats() or format == "RAW":
-        raise RaveCourseError(
-            f"{path} ends in '{path.suffix}', which cannot be written. Use .wav, .flac, .ogg, .mp3 or .aiff."
-        )
-    if not soundfile.check_format(format, subtype):
-        subtype = soundfile.default_subtype(format)
-    with replacing(path) as temporary:
-        try:
-            soundfile.write(str(temporary), audio.detach().cpu().float().T.numpy(), sample_rate, subtype, format=format)
-        except (soundfile.LibsndfileError, ValueError) as error:
-            if shutil.disk_usage(path.parent).free < 4 * audio.numel():
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-            raise RaveCourseError(
-                f"{path} could not be written as {format} {subtype} at {sample_rate} Hz "
-                f"with {audio.shape[0]} channels ({error}). Use .wav."
-            ) from error
 
 
 def resample(audio: Tensor, from_rate: float, to_rate: float) -> Tensor:

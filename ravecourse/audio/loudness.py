@@ -117,9 +117,15 @@ class Meter:
         total = steps.sum() * self._hop + np.square(self._rest[0]).sum()
         return np.array([total / self.samples]) if self.samples else np.zeros(0)
 
+    def quiet(self) -> np.ndarray:
+        """Whether each tenth of a second is below SILENCE_DB, a constant offset apart; bool `[n]`."""
+        limit = 10 ** (SILENCE_DB / 10)
+        steps, plain = np.array(self.steps), np.array(self.plain_steps)
+        return (plain < limit) | (steps < limit * 1e-2)  # a filter of the weighting takes offsets out
+
     def quiet_steps(self) -> int:
         """How many tenths of a second are below SILENCE_DB."""
-        return int(np.sum(np.array(self.plain_steps) < 10 ** (SILENCE_DB / 10)))
+        return int(self.quiet().sum())
 
 
 def gated_lufs(windows: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """From folders of recordings to one prepared dataset."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -27,6 +28,10 @@ __all__ = ["Augment", "Batch", "CropSampler", "Segment", "Report", "SplitReport"
 SILENT_DB = -80.0  # a file whose peak is below this is left out as silent
 HOTTEST_DB = 20.0  # and one above this, as not scaled to full scale
 LEAST_SECONDS = 1.0  # in all
+MOSTLY = 0.9  # the share of silence above which a person should know
+PAUSES = 0.1  # the share of silence that is usual within music
+OFFSET_SHARE = 1e-6  # a sound whose weighted power is below this share of its power is a constant offset
+BLOCK = 1 << 20  # samples that are measured at a time
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,9 @@ class _Taken:
     name: str
     start: int
     length: int
+    rate: int
     meter: Meter
+    notice: str  # about the file, the middle of a sentence; "" for nothing
 
 
 def prepare(
@@ -85,6 +92,9 @@ def prepare(
     if not sources:
         raise RaveCourseError("No folder was given. Name the folder that holds your sounds.")
     paths, left_out = scan(*sources, exclude=target)
+    gone = [path for path in paths if not path.is_file()]  # deleted or moved since the folder was read
+    paths = [path for path in paths if path not in gone]
+    left_out += [(path, "vanished while the folder was read") for path in gone]
     if not paths:
         raise RaveCourseError(f"There is no sound file in {', '.join(map(str, sources))}. {FORMATS_TEXT}")
     names = dict(zip(paths, _names(paths, sources), strict=True))
@@ -93,17 +103,16 @@ def prepare(
     settings = {"sample_rate": sample_rate, "channels": channels, "validation": validation, "seed": seed}
     fingerprint = _fingerprint(names, skipped, settings)
 
+    if done := _already_prepared(target, fingerprint):  # before the lock, for a folder that is only to be read
+        return done
     with only_one(target):
-        try:
-            if read_description(target).get("fingerprint") == fingerprint:
-                return replace(Report.from_json(Dataset(target).description["report"]), reused=True)
-        except RaveCourseError:
-            pass  # nothing there yet, or nothing that can be used
+        if done := _already_prepared(target, fingerprint):
+            return done
         with replacing(target / f"samples-{fingerprint}.bin") as temporary:
             with open(temporary, "wb") as file:
                 taken = _take(names, file, skipped, sample_rate, channels, progress)
             entries, notes = _split(taken, validation, seed)
-            report = _report(taken, entries, skipped, notes, settings)
+            report = _report(taken, entries, skipped, notes, settings, temporary)
         write_json(
             target / "store.json",
             {
@@ -118,6 +127,15 @@ def prepare(
     return report
 
 
+def _already_prepared(target: Path, fingerprint: str) -> Report | None:
+    try:
+        if read_description(target).get("fingerprint") == fingerprint:
+            return replace(Report.from_json(Dataset(target).description["report"]), reused=True)
+    except RaveCourseError:
+        pass  # nothing there yet, or nothing that can be used
+    return None
+
+
 def _take(
     names: dict[Path, str],
     file: BinaryIO,
@@ -130,15 +148,16 @@ def _take(
     taken: list[_Taken] = []
     frame = channels * SAMPLE.itemsize
     with tqdm(
-        total=sum(path.stat().st_size for path in names),
+        total=sum(map(_size, names)),
         unit="B",
         unit_scale=True,
         desc="prepare",
         disable=not progress,
     ) as bar:
         for path, name in names.items():
-            start, meter, reason = file.tell() // frame, Meter(sample_rate, channels), ""
+            start, meter, reason, notice = file.tell() // frame, Meter(sample_rate, channels), "", ""
             try:
+                notice = audio.info(path).notice
                 for block in audio.blocks(path, sample_rate, channels):
                     samples = block.numpy()
                     meter.add(samples)
@@ -160,12 +179,12 @@ def _take(
                 reason = f"peaks at {decibels(meter.peak):+.0f} dBFS: its samples are not scaled to full scale"
                 meter.samples = 0
             if meter.samples:
-                taken.append(_Taken(name, start, meter.samples, meter))
+                taken.append(_Taken(name, start, meter.samples, sample_rate, meter, notice))
             else:
                 file.seek(start * frame)
                 file.truncate()
                 skipped.append((name, reason))
-            bar.update(path.stat().st_size)
+            bar.update(_size(path))
     seconds = sum(recording.length for recording in taken) / sample_rate
     if seconds < LEAST_SECONDS:
         why = "; ".join(f"{name} {reason}" for name, reason in skipped[:3]) or "the recordings are too short"
@@ -177,11 +196,12 @@ def _take(
 
 
 def _split(taken: list[_Taken], validation: float, seed: int) -> tuple[list[Segment], list[str]]:
-    """Choose what to hold out: whole recordings near the share that was asked for, or else the end of the
-    longest.
+    """Choose what to hold out: whole recordings near the share that was asked for, or else a stretch of the longest.
+
+    What is held out has sound in it: a distance to silence says nothing about a model.
     """
     wanted = validation * sum(recording.length for recording in taken)
-    order = list(range(len(taken)))
+    order = [i for i, recording in enumerate(taken) if not _mostly_quiet(recording.meter)]
     random.Random(seed).shuffle(order)
     held_out, held_length = set(), 0
     for i in order:
@@ -191,23 +211,47 @@ def _split(taken: list[_Taken], validation: float, seed: int) -> tuple[list[Segm
     notes, cut = [], None
     if held_length < wanted / 2:
         held_out = set()
-        cut = max(order, key=lambda i: taken[i].length)
-        notes.append(
-            f"No choice of whole recordings comes near the asked share, so the end of {taken[cut].name} "
-            "is held out: it sounds much like what is trained on."
-        )
+        cut = max(order or range(len(taken)), key=lambda i: taken[i].length)
     entries = []
     for i, recording in enumerate(taken):
         if i == cut:
-            kept = min(recording.length - 1, recording.length - max(1, round(wanted)))
-            entries += [
-                Segment(recording.name, "train", recording.start, kept, 0),
-                Segment(recording.name, "validation", recording.start + kept, recording.length - kept, kept),
-            ]
+            first, last = _stretch_with_sound(recording, max(1, round(wanted)))
+            where = "the end" if last == recording.length else f"{first / recording.rate:.0f} s on, a stretch"
+            notes.append(
+                f"No choice of whole recordings comes near the asked share, so {where} of {recording.name} "
+                "is held out: it sounds much like what is trained on."
+            )
+            parts = [("train", 0, first), ("validation", first, last), ("train", last, recording.length)]
         else:
-            split = "validation" if i in held_out else "train"
-            entries.append(Segment(recording.name, split, recording.start, recording.length, 0))
+            parts = [("validation" if i in held_out else "train", 0, recording.length)]
+        entries += [
+            Segment(recording.name, split, recording.start + begin, end - begin, begin)
+            for split, begin, end in parts
+            if end > begin
+        ]
     return entries, notes
+
+
+def _mostly_quiet(meter: Meter) -> bool:
+    quiet = meter.quiet()
+    return len(quiet) > 0 and float(quiet.mean()) > MOSTLY
+
+
+def _stretch_with_sound(recording: _Taken, length: int) -> tuple[int, int]:
+    """(first, last) of the latest stretch of `length` samples that is about as full of sound as any."""
+    end = recording.length
+    length = min(length, end - 1)
+    quiet = recording.meter.quiet()
+    step = max(1, round(0.1 * recording.rate))
+    count = max(1, length // step)
+    if len(quiet) < count:
+        return end - length, end
+    sums = np.concatenate([[0], np.cumsum(quiet)])
+    share = (sums[count:] - sums[:-count]) / count  # of each stretch that begins with a tenth of a second
+    if share[-1] <= max(min(float(quiet.mean()), PAUSES), float(share.min())):
+        return end - length, end
+    first = int(np.flatnonzero(share <= share.min() + PAUSES / 2)[-1]) * step
+    return first, min(first + length, end)
 
 
 def _report(
@@ -216,30 +260,38 @@ def _report(
     skipped: list[tuple[str, str]],
     notes: list[str],
     settings: dict,
+    file: Path,
 ) -> Report:
-    """Measure each split; a recording that lies in both counts, for level and silence, where its beginning
-    is.
-    """
-    first = {entry.name: entry.split for entry in reversed(entries)}
-    meters = {
-        split: [recording.meter for recording in taken if first[recording.name] == split]
-        for split in ("train", "validation")
-    }
-    lengths = {split: [entry.length for entry in entries if entry.split == split] for split in meters}
-    splits = {
-        split: measure(
-            lengths[split], meters[split] or [recording.meter for recording in taken], settings["sample_rate"]
-        )
-        for split in meters
-    }
+    """Measure each split; of a recording that lies in both, each part by itself."""
+    by_name = {recording.name: recording for recording in taken}
+    meters: dict[str, list[Meter]] = {"train": [], "validation": []}
+    lengths: dict[str, list[int]] = {"train": [], "validation": []}
+    for entry in entries:
+        recording = by_name[entry.name]
+        whole = entry.length == recording.length
+        meters[entry.split].append(recording.meter if whole else _meter_of(entry, file, settings))
+        lengths[entry.split].append(entry.length)
+    splits = {split: measure(lengths[split], meters[split], settings["sample_rate"]) for split in meters}
     hot = [recording.name for recording in taken if recording.meter.peak > 1.0]
     if hot:
         notes.append(
             f"{len(hot)} recordings go above full scale (first: {hot[0]}). They were kept as they are; "
             "the model cannot play louder than full scale."
         )
+    constant = [recording.name for recording in taken if _is_constant(recording.meter)]
+    if constant:
+        notes.append(
+            f"{len(constant)} recordings hold a constant offset (DC) and no sound (first: {constant[0]}). Remove them."
+        )
+    for split, what in (("train", "training"), ("validation", "held-out")):
+        if splits[split].silence > MOSTLY:
+            notes.append(
+                f"{splits[split].silence:.0%} of the {what} sound is silence. Cut it out, or record louder: "
+                "a model of silence is silent."
+            )
     if splits["train"].seconds < 180:
         notes.append(f"{splits['train'].seconds:.0f} s is little to learn from; ten minutes are better.")
+    notes += [f"{recording.name} {recording.notice}." for recording in taken if recording.notice]
     return Report(
         settings["sample_rate"],
         settings["channels"],
@@ -248,6 +300,30 @@ def _report(
         sorted(skipped),
         notes,
     )
+
+
+def _is_constant(meter: Meter) -> bool:
+    return len(meter.steps) > 4 and float(np.median(meter.steps)) < OFFSET_SHARE * float(np.median(meter.plain_steps))
+
+
+def _meter_of(entry: Segment, file: Path, settings: dict) -> Meter:
+    """Measure a part of a recording, from the samples that were written."""
+    channels = settings["channels"]
+    meter = Meter(settings["sample_rate"], channels)
+    frame = channels * SAMPLE.itemsize
+    for begin in range(0, entry.length, BLOCK):
+        count = min(BLOCK, entry.length - begin)
+        samples = np.fromfile(file, SAMPLE, count * channels, offset=(entry.start + begin) * frame)
+        meter.add(samples.reshape(-1, channels).T)
+    return meter
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 for one that has vanished, which reading it reports."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _names(paths: list[Path], sources: list[Path]) -> list[str]:
@@ -259,7 +335,10 @@ def _names(paths: list[Path], sources: list[Path]) -> list[str]:
 
 def _fingerprint(names: dict[Path, str], skipped: list[tuple[str, str]], settings: dict) -> str:
     """Stands for the recordings, as far as names, sizes and dates tell, and for how they are prepared."""
-    stats = {name: path.stat() for path, name in names.items()}
+    stats = {}
+    for path, name in names.items():
+        with contextlib.suppress(OSError):  # vanished: reading it reports that
+            stats[name] = path.stat()
     everything = [
         VERSION,
         settings,

@@ -1,5 +1,6 @@
 """A prepared dataset on disk: one long file of samples and a list of what lies where in it."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -180,8 +181,8 @@ def _locked(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except ImportError:
         pass  # no such locks on Windows: two calls at once are not noticed
-    except OSError:
-        return False
+    except OSError as error:  # some file systems (Lustre, FUSE) have no such locks either
+        return error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
     return True
 
 

@@ -1,6 +1,7 @@
 """From folders of recordings to a dataset, and from there to crops."""
 
 import errno
+import fcntl
 import functools
 import json
 import math
@@ -517,3 +518,114 @@ def test_batches_are_quick(tmp_path):
         crops.batch(step)
         took.append(time.perf_counter() - began)
     assert min(took) < 0.01  # about 1 ms on a quiet machine
+
+
+# --- what is held out has sound in it ---------------------------------------------------------------------------------
+
+
+def with_silence(seconds: float, silent: tuple[float, float]) -> torch.Tensor:
+    sound = 0.1 * torch.randn(1, round(seconds * RATE), generator=torch.Generator().manual_seed(1))
+    sound[:, round(silent[0] * RATE) : round(silent[1] * RATE)] = 0
+    return sound
+
+
+@pytest.mark.parametrize("silent", [(16.0, 20.0), (10.0, 20.0), (0.0, 4.0), (18.5, 20.0), (5.0, 5.0)])
+def test_one_recording_with_silence_in_it(tmp_path, silent):
+    folder = tmp_path / "sounds"
+    audio.write(folder / "take.wav", with_silence(20.0, silent), RATE)
+    report = make(folder, tmp_path / "set", validation=0.1)
+    found = Dataset(tmp_path / "set")
+    held_out = found.held_out()
+    assert abs(report.validation.seconds - 2.0) <= 0.1 + 1e-6
+    expected = torch.tensor(audio.rms_db(held_out))
+    assert expected > -21 and report.validation.silence < 0.2, "the held-out stretch has sound"
+    assert report.validation.loudness_lufs == pytest.approx(audio.loudness_lufs(held_out, RATE), abs=0.5)
+    assert report.validation.peak_db == pytest.approx(audio.peak_db(held_out), abs=0.01)
+    spans = sorted((entry.start, entry.length) for entry in found.train + found.validation)
+    assert [start for start, _ in spans] == [sum(length for _, length in spans[:i]) for i in range(len(spans))]
+    assert sum(length for _, length in spans) == 20 * RATE
+
+
+def test_a_recording_of_silence_is_not_held_out(tmp_path):
+    folder = tmp_path / "sounds"
+    for number in range(10):
+        audio.write(folder / f"{number}.wav", with_silence(2.0, (0.05, 2.0) if number % 2 else (0.0, 0.0)), RATE)
+    for seed in range(6):
+        report = make(folder, tmp_path / f"set{seed}", validation=0.2, seed=seed)
+        assert report.validation.silence < 0.1 and report.validation.seconds == pytest.approx(4.0)
+
+
+def test_datasets_of_silence_and_of_offsets_are_told(tmp_path):
+    folder = tmp_path / "quiet"
+    audio.write(folder / "hiss.wav", 3e-4 * with_silence(20.0, (0.0, 0.0)), RATE)
+    report = make(folder, tmp_path / "set")
+    assert any("100% of the training sound is silence" in note for note in report.notes)
+    audio.write(tmp_path / "dc" / "offset.wav", torch.full((1, 20 * RATE), 0.3), RATE)
+    report = make(tmp_path / "dc", tmp_path / "dc_set")
+    assert any("1 recordings hold a constant offset (DC) and no sound" in note for note in report.notes)
+
+
+def test_a_file_that_was_not_closed_is_told(tmp_path):
+    folder = tmp_path / "sounds"
+    audio.write(folder / "take.wav", with_silence(5.0, (0.0, 0.0)), RATE)
+    data = bytearray((folder / "take.wav").read_bytes())
+    at = data.find(b"data") + 4
+    data[at : at + 4] = bytes(4)
+    (folder / "take.wav").write_bytes(data)
+    report = make(folder, tmp_path / "set")
+    assert report.train.seconds + report.validation.seconds == pytest.approx(5.0)
+    assert any("take.wav was not closed by its recorder" in note for note in report.notes)
+
+
+# --- folders that change, file systems that cannot lock, datasets that are only to be read ----------------------------
+
+
+def test_a_recording_that_vanishes_is_left_out(tmp_path, monkeypatch):
+    folder = fill(tmp_path / "sounds", [2.0, 2.0, 2.0])
+    first, second, third = sorted(folder.iterdir())
+    info = audio.info
+
+    def vanish(path):  # the second goes while the first is read
+        second.unlink(missing_ok=True)
+        return info(path)
+
+    monkeypatch.setattr(audio, "info", vanish)
+    report = make(folder, tmp_path / "set", validation=0)
+    assert report.train.recordings == 2
+    assert [(Path(name).name, reason) for name, reason in report.left_out] == [(second.name, "is not there")]
+
+
+@pytest.mark.parametrize("code", ["ENOLCK", "ENOSYS", "EOPNOTSUPP", "EINVAL"])
+def test_without_locks_prepare_goes_on(tmp_path, monkeypatch, code):
+    """Lustre and some FUSE file systems have none: only a lock that another holds means that another writes."""
+
+    def refuse(descriptor, kind):
+        raise OSError(getattr(errno, code), "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert make(fill(tmp_path / "sounds", [2.0]), tmp_path / "set").train.seconds > 1
+
+
+@pytest.mark.parametrize("code", ["EAGAIN", "EWOULDBLOCK", "EACCES"])
+def test_a_lock_that_another_holds_is_told(tmp_path, monkeypatch, code):
+    def refuse(descriptor, kind):
+        raise OSError(getattr(errno, code), "held")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(RaveCourseError, match="Another `ravecourse prepare`"):
+        make(fill(tmp_path / "sounds", [2.0]), tmp_path / "set")
+
+
+def test_a_finished_dataset_that_is_only_to_be_read(tmp_path, monkeypatch):
+    """As on a shared drive: the same call says that it is prepared, and touches nothing."""
+    folder = fill(tmp_path / "sounds", [2.0, 3.0])
+    make(folder, tmp_path / "set")
+
+    def refuse(*arguments, **named):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert make(folder, tmp_path / "set").reused
+    with pytest.raises(RaveCourseError, match="Choose another folder"):
+        make(folder, tmp_path / "set", seed=5)

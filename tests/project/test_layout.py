@@ -20,7 +20,7 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
     if path.parent != PACKAGE or path.stem not in ("__init__", "__main__")
 }
-MOST_LINES = 360
+MOST_LINES = 400
 
 
 def imports(tree: ast.Module) -> list[tuple[int, str, list[str]]]:
