@@ -21,7 +21,7 @@ from ravecourse.course import plots
 from ravecourse.dataset import CropSampler, Dataset, Report, prepare
 from ravecourse.errors import RaveCourseError
 from ravecourse.evaluation import pitch_following, through
-from ravecourse.export import export
+from ravecourse.export import export_torchscript
 from ravecourse.export import load as load_ts
 from ravecourse.model import RAVE, checkpoint, load_model
 from ravecourse.playback import MARGIN, measure, measure_buffers, render_file
@@ -238,7 +238,9 @@ def _play(
     """Export, reload, play, measure."""
     trained = checkpoint.load(out / "run")
     about = {} if data else {"licence": "CC0-1.0"}
-    export(out / "run", out / "model.ts", fidelity=FIDELITY, notes=f"demo, trained for {clock(seconds)}", **about)
+    export_torchscript(
+        out / "run", out / "model.ts", fidelity=FIDELITY, notes=f"demo, trained for {clock(seconds)}", **about
+    )
     loaded = load_ts(out / "model.ts")
     render_file(out / "input.wav", out / "output.wav", loaded, buffer=PLAY_BUFFER)
     output, _ = audio.read(out / "output.wav")

@@ -120,7 +120,7 @@ def exported(path: Path) -> str:
     made_with, here = model.metadata.get("torch"), torch.__version__.split("+")[0]
     if isinstance(made_with, str) and made_with != here:
         lines.append(f"  note: made with PyTorch {made_with}, this is {here}; an older player may not load it")
-    found = contract.problems(model)
+    found = contract.violations(model)
     lines += [f"  breaks the contract: {problem}" for problem in found] or ["  keeps the contract of nn~"]
     if not model.metadata:
         lines.append(PROGRAM_NOTICE)

@@ -33,10 +33,10 @@ def _export_arguments(parser: Parser) -> None:
 
 
 def _export(arguments: Namespace) -> None:
-    from ravecourse.export import export, read_metadata
+    from ravecourse.export import export_torchscript, read_metadata
 
     about = {name: value for name in ("licence", "notes") if (value := getattr(arguments, name)) is not None}
-    target = export(
+    target = export_torchscript(
         arguments.run,
         with_suffix(arguments.target, ".ts"),
         fidelity=arguments.fidelity,

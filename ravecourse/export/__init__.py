@@ -1,9 +1,10 @@
 """Models as `.ts` files for nn~: write one, verify it, read what any such file offers."""
 
 from . import contract, torchscript
-from .contract import problems
-from .exporter import ExportedRAVE, export, export_model, precision_error, reference
+from .contract import violations
+from .exporter import ExportedRAVE, export_model, export_torchscript, precision_error
 from .torchscript import DEFAULT_BUFFER, Attribute, Method, Model, buffer_size, describe, load, read_metadata
+from .verify import Delays, reference, verify_file
 
 __all__ = [
     "DEFAULT_BUFFER",
@@ -14,12 +15,14 @@ __all__ = [
     "buffer_size",
     "contract",
     "describe",
-    "export",
+    "export_torchscript",
     "export_model",
     "load",
     "precision_error",
-    "problems",
     "read_metadata",
+    "Delays",
     "reference",
+    "verify_file",
+    "violations",
     "torchscript",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .torchscript import Attribute, Method, Model, buffer_size, load, quietly, read_metadata
 
-__all__ = ["Attribute", "Method", "Model", "buffer_size", "load", "problems", "read_metadata"]
+__all__ = ["Attribute", "Method", "Model", "buffer_size", "load", "violations", "read_metadata"]
 
 SOUNDS = ("silence", "full-scale noise", "silence after noise")
 EXTREMES: dict[str, tuple[Any, ...]] = {
@@ -23,9 +23,8 @@ EXTREMES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def problems(model: Model) -> list[str]:
-    """Every breach of the agreement between a model and its players, each as one sentence; [] for a good
-    file.
+def violations(model: Model) -> list[str]:
+    """Contract violations, one sentence each; empty if there are none.
 
     Each method is called with batches of 1 and 4 on silence, on full-scale noise and on silence again; each
     attribute is read, set to what it was, and set to extreme values. Copies are run, so the model's memory is
@@ -33,7 +32,7 @@ def problems(model: Model) -> list[str]:
 
     Source: this course. Notebook: 09.
     """
-    found = list(model.complaints)
+    found = list(model.violations)
     for method in model.methods.values():
         for batch in (1, 4):
             wrong = _run(copy.deepcopy(model.module), method, batch, model.smallest_buffer)

@@ -1,25 +1,24 @@
-"""Write a trained model as a TorchScript file that nn~ plays, and prove it before handing it over.
+"""Write a trained model as a TorchScript file that nn~ plays, and verify it before handing it over.
 
 Notebook: 09.
 """
 
 import datetime
+import io
 import json
-import subprocess
-import sys
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ravecourse import __version__
 from ravecourse.errors import RaveCourseError
 from ravecourse.files import replacing
 from ravecourse.model import RAVE, checkpoint, latent
 from ravecourse.streaming import StreamingRAVE
+
+from .verify import Delays, reference, verify_file
 
 METADATA = "metadata.json"  # name of the extra file inside the .ts
 
@@ -102,21 +101,21 @@ def _clamped(level: float) -> float:
 def export_model(
     model: RAVE, target: Path, *, latent_size: int | None = None, precision: str = "float32", about: dict[str, Any]
 ) -> dict[str, Any]:
-    """Script `model`, write it with its metadata, prove the file in a fresh process, and only then put it at `target`.
+    """Script `model`, write it with its metadata, verify the file in a fresh process, and only then put it at `target`.
 
     Args:
         model: in evaluation mode.
         target: the `.ts` to write.
         latent_size: latents per frame that the instrument has, 1 to the model's.
-        precision: of the wide layers' weights, see `StreamingRAVE`. Below float32 the metadata tell the measured
-            error, and the proof allows for it.
+        precision: of the wide layers' weights, see `StreamingRAVE`. Below float32 the metadata give the measured
+            error, and the verification allows for it.
         about: entries added to the metadata (training data, licence, ...); JSON values.
     Returns:
         the metadata as written.
     Raises:
         RaveCourseError: the file does not do what the model does, with what differed; nothing is left at `target`
             that was not there before.
-    Source: this course. Notebook: 09.
+    Notebook: 09.
     """
     exported = ExportedRAVE(model, latent_size, precision).eval()
     size = exported.latent_size
@@ -145,16 +144,19 @@ def export_model(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit announces its end; nn~ loads nothing else
         scripted = torch.jit.script(exported)
-        with replacing(target) as temporary:
-            torch.jit.save(scripted, str(temporary), _extra_files={METADATA: json.dumps(metadata, indent=2)})
-            _prove(temporary, model, size, exported, metadata.get("precision_error", 0.0))
+        content = io.BytesIO()  # torch's own file writer ends the process where the disk is full
+        torch.jit.save(scripted, content, _extra_files={METADATA: json.dumps(metadata, indent=2)})
+    delays = Delays(exported.encode_delay_frames, exported.decode_delay_samples, exported.delay_samples)
+    with replacing(target) as temporary:
+        temporary.write_bytes(content.getbuffer())
+        verify_file(temporary, model, size, delays, float(metadata.get("precision_error", 0.0)))
     return metadata
 
 
 def precision_error(model: RAVE, latent_size: int, precision: str) -> float:
     """How much the wide layers' precision changes the sound: RMS of the difference over RMS of the float32 stream.
 
-    Measured on `reference`'s audio, without noise. Source: this course. Notebook: 09.
+    Measured on `reference`'s audio, without noise. Notebook: 09.
     """
     outputs = []
     for kind in ("float32", precision):
@@ -166,7 +168,7 @@ def precision_error(model: RAVE, latent_size: int, precision: str) -> float:
     return float((outputs[1] - outputs[0]).norm() / outputs[0].norm())
 
 
-def export(
+def export_torchscript(
     source: Path,
     target: Path,
     *,
@@ -188,8 +190,8 @@ def export(
     Returns:
         `target`.
     Raises:
-        RaveCourseError: no checkpoint, values out of range, or a file that fails its proof (see `export_model`).
-    Source: this course. Notebook: 09.
+        RaveCourseError: no checkpoint, values out of range, or a file that fails its verification (see `export_model`).
+    Notebook: 09.
     """
     found = checkpoint.load(source)
     model = checkpoint.model_of(found).eval()
@@ -214,55 +216,3 @@ def export(
         about={"training": training, "licence": licence, "notes": notes},
     )
     return Path(target)
-
-
-def reference(model: RAVE, latent_size: int, blocks: list[int], seed: int = 0) -> dict[str, Tensor]:
-    """What an export must compute: test audio and the offline model's latents and audio for it, without noise.
-
-    Args:
-        blocks: lengths of the blocks in hops; their sum is the length.
-    Returns:
-        `audio` [2, C, T]: white noise and a sweep of sines, with pauses; `latents` [2, latent_size, F];
-        `output` [2, C, T].
-    Source: this course. Notebook: 09.
-    """
-    samples = sum(blocks) * model.hop_length
-    generator = torch.Generator().manual_seed(seed)
-    time = torch.arange(samples) / model.sample_rate
-    sweep = torch.sin(2 * torch.pi * 40 * time * (1 + time * 200 / time[-1])).expand(1, model.channels, -1)
-    audio = 0.3 * torch.cat([torch.randn(1, model.channels, samples, generator=generator).clamp(-3, 3), sweep])
-    audio *= (torch.sin(2 * torch.pi * 3 * time) > -0.5).float()
-    with torch.no_grad():
-        basis = model.latent_pca[:latent_size]  # [latent_size, D]
-        centred = model.encode(audio)[0] - model.latent_mean[:, None]  # [2, D, F]
-        latents = torch.einsum("ld,bdf->blf", basis, centred)
-        restored = torch.einsum("ld,blf->bdf", basis, latents) + model.latent_mean[:, None]
-        return {"audio": audio, "latents": latents, "output": model.decode(restored, noise=False)}
-
-
-def _prove(path: Path, model: RAVE, latent_size: int, exported: ExportedRAVE, error: float) -> None:
-    hops = exported.delay_samples // model.hop_length + 12
-    blocks = [1, 2, 3, 8] * (hops // 14 + 1)
-    with tempfile.TemporaryDirectory() as folder:
-        expected = Path(folder) / "expected.pt"
-        torch.save(
-            {
-                **reference(model, latent_size, blocks),
-                "blocks": blocks,
-                "hop_length": model.hop_length,
-                "encode_delay_frames": exported.encode_delay_frames,
-                "decode_delay_samples": exported.decode_delay_samples,
-                "delay_samples": exported.delay_samples,
-                "precision_error": error,
-            },
-            expected,
-        )
-        done = subprocess.run(
-            [sys.executable, "-m", "ravecourse.export.prove", str(path), str(expected)],
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-        )
-    if done.returncode != 0:
-        what = done.stdout.strip() or done.stderr.strip().splitlines()[-1]
-        raise RaveCourseError(f"The exported file does not do what the model does, so it was not kept: {what}")

@@ -53,7 +53,7 @@ class Attribute:
 class Model:
     """A loaded `.ts`: the module in evaluation mode, and what it says about itself.
 
-    `complaints` are breaches found while reading; `contract.problems` finds the rest by running it.
+    `violations` are breaches found while reading; `contract.problems` finds the rest by running it.
     Source: this course. Notebook: 09.
     """
 
@@ -62,7 +62,7 @@ class Model:
     methods: dict[str, Method]
     attributes: dict[str, Attribute]
     metadata: dict[str, Any]
-    complaints: tuple[str, ...] = ()
+    violations: tuple[str, ...] = ()
 
     @property
     def smallest_buffer(self) -> int:
@@ -151,22 +151,22 @@ def describe(module: torch.jit.ScriptModule, path: Path, metadata: dict[str, Any
         metadata: as `read_metadata` gives it.
     Source: this course. Notebook: 09.
     """
-    complaints: list[str] = []
+    violations: list[str] = []
     methods = {
         name: m
-        for name in _method_names(module, complaints)
-        if (m := _read_method(module, name, complaints)) is not None
+        for name in _method_names(module, violations)
+        if (m := _read_method(module, name, violations)) is not None
     }
     attributes = {
         name: a
-        for name in _attribute_names(module, complaints)
-        if (a := _read_attribute(module, name, complaints)) is not None
+        for name in _attribute_names(module, violations)
+        if (a := _read_attribute(module, name, violations)) is not None
     }
     if "forward" not in module._c._method_names():
-        complaints.append("There is no method `forward`, which every player falls back to.")
+        violations.append("There is no method `forward`, which every player falls back to.")
     if not methods:
-        complaints.append("There is no method with a `<method>_params` tensor, so there is nothing to play.")
-    return Model(path, module, methods, attributes, metadata or {}, tuple(complaints))
+        violations.append("There is no method with a `<method>_params` tensor, so there is nothing to play.")
+    return Model(path, module, methods, attributes, metadata or {}, tuple(violations))
 
 
 def read_metadata(path: Path | str) -> dict[str, Any]:
@@ -216,42 +216,42 @@ def quietly(call: Callable[..., Any], *arguments: Any) -> tuple[Any, str]:
         return None, lines[-1][:160] if lines else type(error).__name__
 
 
-def _method_names(module: torch.jit.ScriptModule, complaints: list[str]) -> list[str]:
+def _method_names(module: torch.jit.ScriptModule, violations: list[str]) -> list[str]:
     have = module._c._method_names()
     with_params = [name for name in have if module._c.hasattr(f"{name}_params")]
     if "get_methods" not in have:
         return with_params
     names, error = quietly(module.get_methods)
     if error or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        complaints.append(
+        violations.append(
             f"`get_methods` must return a list of names; it {f'raised: {error}' if error else 'does not'}."
         )
         return with_params
     for name in names:
         if name not in have:
-            complaints.append(f"`get_methods` names {name!r}, and there is no such method.")
+            violations.append(f"`get_methods` names {name!r}, and there is no such method.")
     return [name for name in dict.fromkeys(names) if name in have]
 
 
-def _read_method(module: torch.jit.ScriptModule, name: str, complaints: list[str]) -> Method | None:
+def _read_method(module: torch.jit.ScriptModule, name: str, violations: list[str]) -> Method | None:
     params = _attribute(module, f"{name}_params")
     if not isinstance(params, Tensor) or params.shape != (4,):
         found = f"a tensor of the shape {list(params.shape)}" if isinstance(params, Tensor) else repr(params)
-        complaints.append(
+        violations.append(
             f"`{name}_params` must be a tensor of four numbers (channels in, ratio in, channels out, "
             f"ratio out); it is {found}."
         )
         return None
     values = params.tolist()
     if any(v != int(v) or v < 1 for v in values):
-        complaints.append(f"`{name}_params` is {values}: channels and ratios must be whole numbers from 1 on.")
+        violations.append(f"`{name}_params` is {values}: channels and ratios must be whole numbers from 1 on.")
         return None
     if params.dtype not in (torch.int64, torch.int32, torch.float32, torch.float64):
-        complaints.append(f"`{name}_params` is of type {params.dtype}; players read int64.")
+        violations.append(f"`{name}_params` is of type {params.dtype}; players read int64.")
     ins, in_ratio, outs, out_ratio = map(int, values)
     for ratio in (in_ratio, out_ratio):
         if ratio & (ratio - 1):
-            complaints.append(f"`{name}` has a ratio of {ratio}; players need powers of two.")
+            violations.append(f"`{name}` has a ratio of {ratio}; players need powers of two.")
     if any(ratio & (ratio - 1) for ratio in (in_ratio, out_ratio)):
         return None
     return Method(
@@ -260,45 +260,45 @@ def _read_method(module: torch.jit.ScriptModule, name: str, complaints: list[str
         in_ratio,
         outs,
         out_ratio,
-        _labels(module, name, "input", ins, complaints),
-        _labels(module, name, "output", outs, complaints),
+        _labels(module, name, "input", ins, violations),
+        _labels(module, name, "output", outs, violations),
     )
 
 
-def _labels(module: torch.jit.ScriptModule, name: str, side: str, count: int, complaints: list[str]) -> tuple[str, ...]:
+def _labels(module: torch.jit.ScriptModule, name: str, side: str, count: int, violations: list[str]) -> tuple[str, ...]:
     labels = _attribute(module, f"{name}_{side}_labels")
     if labels is None:
         return tuple(f"(signal) {side} {i + 1}" for i in range(count))
     if not isinstance(labels, list) or len(labels) != count or not all(isinstance(x, str) for x in labels):
-        complaints.append(f"`{name}_{side}_labels` must be a list of {count} texts; it is {labels!r}.")
+        violations.append(f"`{name}_{side}_labels` must be a list of {count} texts; it is {labels!r}.")
         return tuple(f"(signal) {side} {i + 1}" for i in range(count))
     return tuple(labels)
 
 
-def _attribute_names(module: torch.jit.ScriptModule, complaints: list[str]) -> list[str]:
+def _attribute_names(module: torch.jit.ScriptModule, violations: list[str]) -> list[str]:
     if "get_attributes" not in module._c._method_names():
         return []
     names, error = quietly(module.get_attributes)
     if error or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        complaints.append(
+        violations.append(
             f"`get_attributes` must return a list of names; it {f'raised: {error}' if error else 'does not'}."
         )
         return []
     return [name for name in dict.fromkeys(names) if name != "none"]
 
 
-def _read_attribute(module: torch.jit.ScriptModule, name: str, complaints: list[str]) -> Attribute | None:
+def _read_attribute(module: torch.jit.ScriptModule, name: str, violations: list[str]) -> Attribute | None:
     params = _attribute(module, f"{name}_params")
     codes = params.flatten().tolist() if isinstance(params, Tensor) else None
     if not codes or any(code not in range(len(TYPES)) for code in codes):
-        complaints.append(
+        violations.append(
             f"`{name}_params` must be a tensor of type codes (0 bool, 1 int, 2 float, 3 str, 4 tensor, "
             f"5 buffer); it is {codes if codes is not None else params!r}."
         )
         return None
     missing = [f"{verb}_{name}" for verb in ("get", "set") if f"{verb}_{name}" not in module._c._method_names()]
     if missing:
-        complaints.append(f"The attribute {name!r} has no method {' and no '.join(f'`{m}`' for m in missing)}.")
+        violations.append(f"The attribute {name!r} has no method {' and no '.join(f'`{m}`' for m in missing)}.")
         return None
     return Attribute(name, tuple(TYPES[int(code)] for code in codes))
 

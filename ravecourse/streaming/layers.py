@@ -1,8 +1,8 @@
 """The layers of a streaming model: each works on rows [B, frames, channels] and remembers what it needs of the past.
 
-Every layer knows by how many of its input samples the stream runs behind the offline signal (`late`), which fixes
-what it remembers, what it adds to the delay, and which of the first rows stand before the start, where the offline
-model has zeros.
+Every layer knows the `delay` of its input: by how many samples the stream runs behind the offline signal. That fixes
+what the layer remembers, what it adds to the delay, and which of the first rows stand before the start, where the
+offline model has zeros. `reset()` returns a layer to silence.
 
 Notebook: 07.
 """
@@ -16,16 +16,18 @@ from ravecourse.model import PQMF, UpConv
 class StreamConv(nn.Module):
     """A convolution over rows that remembers the rows it still needs.
 
-    With `right` inputs of context after f * stride and an input that is `late` samples behind, output f is ready in
-    the group of `stride` inputs that is (right + late) // stride groups later; the remainder of that division is the
+    With `right` inputs of context after f * stride and an input that is `delay` samples behind, output f is ready in
+    the group of `stride` inputs that is (right + delay) // stride groups later; the remainder of that division is the
     number of newest inputs in the window of an output, short of the end of its group.
+
+    Its state is `rows`, the inputs that are still needed, and `pending`, how many rows before the start are to come.
 
     Args:
         weight: [outputs, inputs, taps]; bias: [outputs] or None.
         left, right: zeros that the offline convolution pads.
-        late: samples that the input runs behind. The attribute `late_out` says the same of the output.
+        delay: samples that the input runs behind. The attribute `delay_out` says the same of the output.
 
-    Source: cached padding, arXiv 2204.07064, with exact alignment by this course. Notebook: 07.
+    Source: cached padding, arXiv 2204.07064. Notebook: 07.
     """
 
     def __init__(
@@ -37,26 +39,32 @@ class StreamConv(nn.Module):
         dilation: int = 1,
         left: int,
         right: int,
-        late: int,
+        delay: int,
     ) -> None:
         super().__init__()
         outputs, self.inputs, self.taps = weight.shape
-        self.stride, self.dilation, self.late = stride, dilation, late
-        self.late_out = (right + late) // stride
-        memory = left + right - (right + late) % stride
+        self.stride, self.dilation, self.delay = stride, dilation, delay
+        self.delay_out = (right + delay) // stride
+        memory = left + right - (right + delay) % stride
         self.memory, self.skip = max(memory, 0), max(-memory, 0)
         self.few_rows = self.half = False
         self.register_buffer("weight", weight.permute(2, 1, 0).reshape(-1, outputs).contiguous())
         self.register_buffer("bias", torch.zeros(outputs) if bias is None else bias.clone())
         self.register_buffer("rows", torch.zeros(1, self.memory, self.inputs))
-        self.pending = late  # rows still to come that stand before the start
+        self.pending = delay  # rows still to come that stand before the start
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        self.rows = torch.zeros_like(self.rows)
+        self.pending = self.delay
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, F, inputs] -> [B, F / stride, outputs]."""
         batch, frames = x.size(0), x.size(1)
         if self.rows.size(0) != batch:
             self.rows = torch.zeros([batch, self.memory, self.inputs], dtype=x.dtype, device=x.device)
-            self.pending = self.late
+            self.pending = self.delay
         if self.taps > 1 and self.pending > 0:
             before = min(self.pending, frames)
             x = torch.cat([torch.zeros_like(x[:, :before]), x[:, before:]], 1)
@@ -95,15 +103,20 @@ class StreamUpConv(nn.Module):
     Source: this course. Notebook: 07.
     """
 
-    def __init__(self, layer: UpConv, late: int) -> None:
+    def __init__(self, layer: UpConv, delay: int) -> None:
         super().__init__()
         stride, weight = layer.stride[0], layer.weight.detach()  # [inputs, outputs, 2 * stride]
         head, tail = weight[..., :stride], weight[..., stride:]
         taps = torch.stack([tail, head], -1).permute(2, 1, 0, 3).flatten(0, 1)  # [stride * outputs, inputs, 2]
         bias = None if layer.bias is None else layer.bias.detach().repeat(stride)
-        self.conv = StreamConv(taps, bias, left=1, right=0, late=late)
+        self.conv = StreamConv(taps, bias, left=1, right=0, delay=delay)
         self.stride, self.outputs = stride, weight.shape[1]
-        self.late_out = late * stride + layer.crop
+        self.delay_out = delay * stride + layer.crop
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        self.conv.reset()
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, F, inputs] -> [B, F * stride, outputs]."""
@@ -118,6 +131,11 @@ class Delay(nn.Module):
         self.length = length
         self.register_buffer("rows", torch.zeros(1, length, channels))
 
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        self.rows = torch.zeros_like(self.rows)
+
     def forward(self, x: Tensor) -> Tensor:
         """[B, F, channels] -> the same shape, `length` frames later."""
         if self.length == 0:
@@ -129,12 +147,54 @@ class Delay(nn.Module):
         return x[:, : x.size(1) - self.length]
 
 
+class StreamActivation(nn.LeakyReLU):
+    """LeakyReLU, which remembers nothing. Notebook: 07."""
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """There is nothing to forget. Notebook: 07."""
+
+
+class StreamNothing(nn.Module):
+    """Stands where a model has no layer. Notebook: 07."""
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """There is nothing to forget. Notebook: 07."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, F, channels] -> the same."""
+        return x
+
+
+class StreamSequence(nn.Sequential):
+    """Streaming layers, one after the other. Notebook: 07."""
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        for layer in self:
+            layer.reset()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, F, channels] through each layer."""
+        for layer in self:
+            x = layer(x)
+        return x
+
+
 class StreamResidual(nn.Module):
     """x + branch(x), where x waits until the branch has caught up. Notebook: 07."""
 
-    def __init__(self, branch: nn.Module, wait: int, channels: int) -> None:
+    def __init__(self, branch: StreamSequence, wait: int, channels: int) -> None:
         super().__init__()
         self.branch, self.skip = branch, Delay(wait, channels)
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        self.branch.reset()
+        self.skip.reset()
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, F, channels] -> the same shape."""
@@ -147,9 +207,14 @@ class StreamAnalysis(nn.Module):
     def __init__(self, pqmf: PQMF, channels: int) -> None:
         super().__init__()
         self.channels, self.n_bands = channels, pqmf.n_bands
-        self.conv = StreamConv(pqmf.analysis_weight, None, left=pqmf.analysis_left, right=pqmf.analysis_right, late=0)
-        self.late_out = self.conv.late_out
-        self.register_buffer("signs", _signs(pqmf.n_bands, self.late_out))
+        self.conv = StreamConv(pqmf.analysis_weight, None, left=pqmf.analysis_left, right=pqmf.analysis_right, delay=0)
+        self.delay_out = self.conv.delay_out
+        self.register_buffer("signs", _signs(pqmf.n_bands, self.delay_out))
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        self.conv.reset()
 
     def forward(self, audio: Tensor) -> Tensor:
         """[B, C, T] -> rows [B, T / n_bands, C * n_bands]."""
@@ -163,14 +228,19 @@ class StreamAnalysis(nn.Module):
 class StreamSynthesis(nn.Module):
     """The bands joined, block by block. Notebook: 07."""
 
-    def __init__(self, pqmf: PQMF, channels: int, late: int) -> None:
+    def __init__(self, pqmf: PQMF, channels: int, delay: int) -> None:
         super().__init__()
         self.channels, self.n_bands = channels, pqmf.n_bands
         self.conv = StreamConv(
-            pqmf.synthesis_weight, None, left=pqmf.synthesis_left, right=pqmf.synthesis_right, late=late
+            pqmf.synthesis_weight, None, left=pqmf.synthesis_left, right=pqmf.synthesis_right, delay=delay
         )
-        self.late_out = self.conv.late_out * pqmf.n_bands
-        self.register_buffer("signs", _signs(pqmf.n_bands, late))
+        self.delay_out = self.conv.delay_out * pqmf.n_bands
+        self.register_buffer("signs", _signs(pqmf.n_bands, delay))
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        self.conv.reset()
 
     def forward(self, rows: Tensor) -> Tensor:
         """[B, F, C * n_bands] -> [B, C, F * n_bands]."""
@@ -181,8 +251,8 @@ class StreamSynthesis(nn.Module):
         return audio.view(batch, self.channels, frames * self.n_bands)
 
 
-def _signs(n_bands: int, late: int) -> Tensor:
-    """The filter bank's signs for an even and an odd row of a stream that is `late` frames behind: [2, n_bands]."""
+def _signs(n_bands: int, delay: int) -> Tensor:
+    """The filter bank's signs for an even and an odd row of a stream that is `delay` frames behind: [2, n_bands]."""
     signs = torch.ones(2, n_bands)
-    signs[late % 2, 1::2] = -1
+    signs[delay % 2, 1::2] = -1
     return signs

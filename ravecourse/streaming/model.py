@@ -1,7 +1,7 @@
 """Turn a trained model into one that runs block by block, and account for every sample of delay.
 
 Activations are kept as rows [B, frames, channels]: each convolution gathers its windows from the rows that it
-remembers and the rows that come, and is one matrix product (see `streaming_layers`). The output of any sequence of
+remembers and the rows that come, and is one matrix product (see `layers`). The output of any sequence of
 blocks, each a multiple of the hop, equals the offline output, later by `delay_samples`, from the first sample on.
 
 Notebook: 07.
@@ -13,7 +13,17 @@ from torch import Tensor, nn
 from ravecourse.errors import RaveCourseError
 from ravecourse.model import RAVE, Conv, DecoderV1, DecoderV2, NoiseSynth, Residual, UpConv
 
-from .layers import Delay, StreamAnalysis, StreamConv, StreamResidual, StreamSynthesis, StreamUpConv
+from .layers import (
+    Delay,
+    StreamActivation,
+    StreamAnalysis,
+    StreamConv,
+    StreamNothing,
+    StreamResidual,
+    StreamSequence,
+    StreamSynthesis,
+    StreamUpConv,
+)
 
 PRECISIONS = ("float32", "bfloat16")
 HALF_WEIGHTS = 1 << 16  # bfloat16 is for layers with so many weights or more,
@@ -23,15 +33,20 @@ HALF_ROWS = 32  # and so many rows a hop or fewer
 class StreamNoise(nn.Module):
     """The noise synthesiser over rows; `fixed_noise` replaces the random draw by one fixed frame. Notebook: 07."""
 
-    def __init__(self, synth: NoiseSynth, late: int) -> None:
+    def __init__(self, synth: NoiseSynth, delay: int) -> None:
         super().__init__()
-        self.net, late_frames = _convert(synth.net, late)
-        self.late_out = late_frames * synth.frame
+        self.net, delay_frames = _convert(synth.net, delay)
+        self.delay_out = delay_frames * synth.frame
         self.bands, self.n_filter, self.frame = synth.bands, synth.n_filter, synth.frame
         self.register_buffer("transform", synth.transform.clone())
         generator = torch.Generator().manual_seed(0)
         self.register_buffer("fixed", 2 * torch.rand(synth.bands, synth.frame, generator=generator) - 1)
         self.fixed_noise = False
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        self.net.reset()
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, F, channels] -> filtered noise [B, F, bands]."""
@@ -56,25 +71,35 @@ class StreamHeads(nn.Module):
     Notebook: 07.
     """
 
-    def __init__(self, decoder: DecoderV1 | DecoderV2, noise_level: float, late: int) -> None:
+    def __init__(self, decoder: DecoderV1 | DecoderV2, noise_level: float, delay: int) -> None:
         super().__init__()
         self.shared_amplitude = isinstance(decoder, DecoderV1)
-        self.wave, wave_late = _convert(decoder.wave, late)
-        loudness_late = noise_late = wave_late
-        self.loudness: nn.Module = nn.Identity()
-        self.noise: nn.Module = nn.Identity()
+        self.wave, wave_delay = _convert(decoder.wave, delay)
+        loudness_delay = noise_delay = wave_delay
+        self.loudness: nn.Module = StreamNothing()
+        self.noise: nn.Module = StreamNothing()
         self.noisy = decoder.noise is not None and noise_level > 0
         bands = decoder.wave.out_channels // (1 if self.shared_amplitude else 2)
         if self.shared_amplitude:
-            self.loudness, loudness_late = _convert(decoder.loudness, late)
+            self.loudness, loudness_delay = _convert(decoder.loudness, delay)
         if self.noisy:
-            self.noise = StreamNoise(decoder.noise, late)
-            noise_late = self.noise.late_out
-        self.late_out = max(wave_late, loudness_late, noise_late)
-        self.wave_wait = Delay(self.late_out - wave_late, decoder.wave.out_channels)
-        self.loudness_wait = Delay(self.late_out - loudness_late, 1)
-        self.noise_wait = Delay(self.late_out - noise_late, bands)
+            self.noise = StreamNoise(decoder.noise, delay)
+            noise_delay = self.noise.delay_out
+        self.delay_out = max(wave_delay, loudness_delay, noise_delay)
+        self.wave_wait = Delay(self.delay_out - wave_delay, decoder.wave.out_channels)
+        self.loudness_wait = Delay(self.delay_out - loudness_delay, 1)
+        self.noise_wait = Delay(self.delay_out - noise_delay, bands)
         self.register_buffer("noise_scale", torch.ones(1))
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        self.wave.reset()
+        self.loudness.reset()
+        self.noise.reset()
+        self.wave_wait.reset()
+        self.loudness_wait.reset()
+        self.noise_wait.reset()
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, F, channels] -> bands [B, F, bands]."""
@@ -90,8 +115,8 @@ class StreamHeads(nn.Module):
         return bands if self.shared_amplitude else torch.tanh(bands)
 
 
-def _convert(module: nn.Module, late: int) -> tuple[nn.Module, int]:
-    """The streaming form of an offline block whose input is `late` behind, and by how much its output is."""
+def _convert(module: nn.Module, delay: int) -> tuple[nn.Module, int]:
+    """The streaming form of an offline block whose input is `delay` behind, and the delay of its output."""
     if isinstance(module, nn.Sequential):
         layers = []
         for layer in module:
@@ -99,9 +124,9 @@ def _convert(module: nn.Module, late: int) -> tuple[nn.Module, int]:
             if isinstance(layer, nn.BatchNorm1d):
                 _fold_batch_norm(layers[-1], layer)
                 continue
-            layer, late = _convert(layer, late)
+            layer, delay = _convert(layer, delay)
             layers.append(layer)
-        return nn.Sequential(*layers), late
+        return StreamSequence(*layers), delay
     if isinstance(module, Conv):
         layer = StreamConv(
             _dense(module),
@@ -110,17 +135,17 @@ def _convert(module: nn.Module, late: int) -> tuple[nn.Module, int]:
             dilation=module.dilation[0],
             left=module.left,
             right=module.right,
-            late=late,
+            delay=delay,
         )
-        return layer, layer.late_out
+        return layer, layer.delay_out
     if isinstance(module, UpConv):
-        layer = StreamUpConv(module, late)
-        return layer, layer.late_out
+        layer = StreamUpConv(module, delay)
+        return layer, layer.delay_out
     if isinstance(module, Residual):
-        branch, branch_late = _convert(module.branch, late)
-        return StreamResidual(branch, branch_late - late, module.branch[1].in_channels), branch_late
+        branch, branch_delay = _convert(module.branch, delay)
+        return StreamResidual(branch, branch_delay - delay, module.branch[1].in_channels), branch_delay
     if isinstance(module, nn.LeakyReLU):
-        return nn.LeakyReLU(module.negative_slope), late
+        return StreamActivation(module.negative_slope), delay
     raise RaveCourseError(
         f"A layer of the type {type(module).__name__} has no streaming form; "
         "build the model from the blocks of ravecourse.blocks."
@@ -162,7 +187,7 @@ class StreamingRAVE(nn.Module):
         encode_delay_frames, decode_delay_samples: the parts of it.
     Raises:
         RaveCourseError: latent_size out of range, or no such precision.
-    Source: arXiv 2204.07064; exact alignment and row form by this course. Notebook: 07.
+    Source: arXiv 2204.07064. Notebook: 07.
     """
 
     def __init__(self, model: RAVE, latent_size: int | None = None, precision: str = "float32") -> None:
@@ -177,14 +202,14 @@ class StreamingRAVE(nn.Module):
         pca, mean = model.latent_pca.detach().clone(), model.latent_mean.detach().clone()
 
         self.analysis = StreamAnalysis(model.pqmf, model.channels)
-        self.encoder, self.encode_delay_frames = _convert(model.encoder, self.analysis.late_out)
+        self.encoder, self.encode_delay_frames = _convert(model.encoder, self.analysis.delay_out)
         _keep_projected_mean(self.encoder[-1], pca[:latent_size], mean)
-        self.trunk, late = _convert(model.decoder.trunk, 0)
-        self.heads = StreamHeads(model.decoder, float(model.noise_level), late)
-        self.synthesis = StreamSynthesis(model.pqmf, model.channels, self.heads.late_out)
+        self.trunk, delay = _convert(model.decoder.trunk, 0)
+        self.heads = StreamHeads(model.decoder, float(model.noise_level), delay)
+        self.synthesis = StreamSynthesis(model.pqmf, model.channels, self.heads.delay_out)
         _order_weights(self.encoder, model.hop_length // model.config.n_bands, precision)
         _order_weights(self.trunk, 1, precision)
-        self.decode_delay_samples = self.synthesis.late_out
+        self.decode_delay_samples = self.synthesis.delay_out
         self.delay_samples = self.encode_delay_frames * self.hop_length + self.decode_delay_samples
 
         self.register_buffer("pca", pca)
@@ -193,6 +218,16 @@ class StreamingRAVE(nn.Module):
         self.register_buffer("latent_noise_scale", torch.zeros(1))
         self.hold = self.encode_delay_frames  # latent frames still to come that stand before the start
         self.batch = 1
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Return to silence, as if just made: what comes next owes nothing to what came before. Notebook: 07."""
+        self.analysis.reset()
+        self.encoder.reset()
+        self.trunk.reset()
+        self.heads.reset()
+        self.synthesis.reset()
+        self.hold = self.encode_delay_frames
 
     @torch.jit.export
     def encode(self, audio: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ def results(out: Path) -> str:
     played, same_rate = audio.read(out / "output.wav")
     assert rate == same_rate == 48000 and played.shape == wanted.shape and float(wanted.abs().max()) > 0.01
     model = contract.load(out / "model.ts")
-    assert contract.problems(model) == []
+    assert contract.violations(model) == []
     again = player.render(model, wanted, rate, buffer=demo.PLAY_BUFFER).audio
     assert float((again - played).abs().max()) < 1e-5  # output.wav is what model.ts plays
     for name in ("spectrograms.png", "losses.png"):

@@ -78,8 +78,8 @@ def save(module: nn.Module, path: Path, **extra: str) -> contract.Model:
 
 
 def test_good_modules_have_no_problems(tmp_path: Path) -> None:
-    assert contract.problems(save(Base(), tmp_path / "a.ts")) == []
-    assert contract.problems(save(Bare(), tmp_path / "b.ts")) == []
+    assert contract.violations(save(Base(), tmp_path / "a.ts")) == []
+    assert contract.violations(save(Bare(), tmp_path / "b.ts")) == []
 
 
 def test_reads_methods_labels_and_attributes(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_model_of_the_course_keeps_the_contract(tmp_path: Path) -> None:
     model = RAVE(preset("tiny", capacity=8, channels=2)).eval()
     export_model(model, tmp_path / "model.ts", latent_size=5, about={"licence": "CC0"})
     loaded = contract.load(tmp_path / "model.ts")
-    assert contract.problems(loaded) == []
+    assert contract.violations(loaded) == []
     assert loaded.metadata["licence"] == "CC0" and loaded.sample_rate == 48000
     assert loaded.delay_samples("encode") == loaded.metadata["encode_delay_frames"] * model.hop_length
     assert loaded.delay_samples() == loaded.delay_samples("encode") + loaded.delay_samples("decode")
@@ -302,13 +302,13 @@ BREACHES = [
     "module, sentence", BREACHES, ids=lambda x: type(x).__name__ if isinstance(x, nn.Module) else ""
 )
 def test_every_breach_is_named(module: nn.Module, sentence: str, tmp_path: Path) -> None:
-    found = contract.problems(save(module, tmp_path / "bad.ts"))
+    found = contract.violations(save(module, tmp_path / "bad.ts"))
     assert any(re.search(sentence, problem) for problem in found), found
 
 
 def test_looking_for_problems_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     model = save(Base(), tmp_path / "a.ts")
-    contract.problems(model)
+    contract.violations(model)
     assert model.module.get_gain() == [1.0]
 
 

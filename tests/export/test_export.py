@@ -9,7 +9,7 @@ from helpers import realistic
 
 from ravecourse.config import preset
 from ravecourse.errors import RaveCourseError
-from ravecourse.export import contract, exporter
+from ravecourse.export import contract, exporter, verify
 from ravecourse.model import checkpoint
 from ravecourse.model.checkpoint import Checkpoint
 from ravecourse.model.rave import RAVE
@@ -24,7 +24,7 @@ def test_the_file_plays_as_the_model(options: dict[str, object], tmp_path: Path)
     model = small(**options)
     metadata = exporter.export_model(model, tmp_path / "a b" / "m.ts", latent_size=6, about={"licence": "CC0"})
     found = contract.load(tmp_path / "a b" / "m.ts")
-    assert contract.problems(found) == []
+    assert contract.violations(found) == []
     assert {**found.metadata} == metadata == json.loads(json.dumps(metadata))
     assert metadata["licence"] == "CC0" and metadata["sample_rate"] == 48000
     assert found.smallest_buffer == model.hop_length
@@ -101,14 +101,14 @@ def test_a_lower_precision_tells_its_error(tmp_path: Path) -> None:
 def test_a_file_that_is_wrong_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, target = small(), tmp_path / "m.ts"
     target.write_bytes(b"what was here before")
-    right = exporter.reference
+    right = verify.reference
 
     def wrong(*arguments: object, **options: object) -> dict[str, torch.Tensor]:
         expected = right(*arguments, **options)
         expected["output"] = expected["output"].roll(1, -1)
         return expected
 
-    monkeypatch.setattr(exporter, "reference", wrong)
+    monkeypatch.setattr(verify, "reference", wrong)
     with pytest.raises(RaveCourseError, match="`forward`, block by block, differs"):
         exporter.export_model(model, target, latent_size=6, about={})
     assert target.read_bytes() == b"what was here before"
@@ -142,7 +142,7 @@ def saved(model: RAVE, folder: Path) -> Path:
             None,
             None,
             None,
-            {"dataset": "sounds", "recordings": ["a.wav"], "seconds": 3.0},
+            checkpoint.Notes(dataset="sounds", recordings=("a.wav",), seconds=3.0),
         ),
     )
     return folder
@@ -151,7 +151,9 @@ def saved(model: RAVE, folder: Path) -> Path:
 def test_export_from_a_run(tmp_path: Path) -> None:
     model = small()
     run = saved(model, tmp_path / "run")
-    path = exporter.export(run, tmp_path / "m.ts", fidelity=float(model.fidelity[2]) - 1e-3, licence="CC0-1.0")
+    path = exporter.export_torchscript(
+        run, tmp_path / "m.ts", fidelity=float(model.fidelity[2]) - 1e-3, licence="CC0-1.0"
+    )
     metadata = contract.read_metadata(path)
     assert metadata["latent_size"] == 3
     assert metadata["fidelity"] == pytest.approx(float(model.fidelity[2]), abs=1e-4)
@@ -163,7 +165,9 @@ def test_export_from_a_run(tmp_path: Path) -> None:
         "seconds": 3.0,
     }
     assert metadata["torch"] == torch.__version__.split("+")[0]
-    assert contract.read_metadata(exporter.export(run, tmp_path / "n.ts", latent_size=6))["latent_size"] == 6
+    assert (
+        contract.read_metadata(exporter.export_torchscript(run, tmp_path / "n.ts", latent_size=6))["latent_size"] == 6
+    )
 
 
 def test_mistakes(tmp_path: Path) -> None:
@@ -171,10 +175,10 @@ def test_mistakes(tmp_path: Path) -> None:
     run = saved(model, tmp_path / "run")
     for options, said in (({"fidelity": 1.5}, "1.5"), ({"latent_size": 7}, "1 to 6"), ({"latent_size": 0}, "0")):
         with pytest.raises(RaveCourseError, match=said):
-            exporter.export(run, tmp_path / "m.ts", **options)
+            exporter.export_torchscript(run, tmp_path / "m.ts", **options)
     model.fidelity.zero_()
     with pytest.raises(RaveCourseError, match="no latent statistics"):
-        exporter.export(saved(model, tmp_path / "young"), tmp_path / "m.ts")
+        exporter.export_torchscript(saved(model, tmp_path / "young"), tmp_path / "m.ts")
     with pytest.raises(RaveCourseError, match="no checkpoint"):
-        exporter.export(tmp_path / "nothing", tmp_path / "m.ts")
+        exporter.export_torchscript(tmp_path / "nothing", tmp_path / "m.ts")
     assert not (tmp_path / "m.ts").exists()

@@ -163,8 +163,8 @@ def test_stream_noise(strides, kernels, left, monkeypatch: pytest.MonkeyPatch) -
             lambda self, a, generator=None, fixed=fixed: fixed.expand(len(a), -1, a.shape[2], -1),
         )
         delayed = torch.cat([torch.zeros(2, 6, late), x], -1)[..., : x.shape[-1]]
-        assert stream.late_out % layer.frame == 0
-        assert_later(rows_in_blocks(stream, delayed, (1, 2, 3), layer.frame), layer(x), stream.late_out)
+        assert stream.delay_out % layer.frame == 0
+        assert_later(rows_in_blocks(stream, delayed, (1, 2, 3), layer.frame), layer(x), stream.delay_out)
 
 
 @pytest.mark.parametrize("design", ["kaiser", "refined"])
@@ -175,13 +175,13 @@ def test_stream_filter_bank(n_bands: int, design: str) -> None:
     analysis = StreamAnalysis(bank, 2)
     offline = bank.analysis(x.reshape(4, 1, -1)).reshape(2, 2 * n_bands, -1)
     bands = torch.cat([analysis(block).transpose(1, 2) for block in x.split(2 * n_bands, -1)], -1)
-    assert_later(bands, offline, analysis.late_out)
+    assert_later(bands, offline, analysis.delay_out)
     for late in (0, 1, 2, 7):
         synthesis = StreamSynthesis(bank, 2, late)
         delayed = torch.cat([torch.ones(2, 2 * n_bands, late), offline], -1)[..., : offline.shape[-1]]
         audio = in_blocks(lambda block, layer=synthesis: layer(block.transpose(1, 2).contiguous()), delayed, (2, 4), 1)
         reference = bank.synthesis(offline.reshape(4, n_bands, -1)).reshape(2, 2, -1)
-        assert_later(audio, reference, synthesis.late_out)
+        assert_later(audio, reference, synthesis.delay_out)
 
 
 # The whole model ----------------------------------------------------------------------------------

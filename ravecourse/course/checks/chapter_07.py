@@ -40,11 +40,11 @@ def late_out(answer: Callable[..., Any]) -> Verdict:
     }
     answers = [ask(answer, *case) for case in cases]
     for place, (right, stride, late) in enumerate(cases):
-        layer = StreamConv(torch.zeros(1, 1, right + 1), None, stride=stride, left=0, right=right, late=late)
+        layer = StreamConv(torch.zeros(1, 1, right + 1), None, stride=stride, left=0, right=right, delay=late)
         usual = {sentence: values[place] for sentence, values in mistakes.items() if values == answers}
         verdict = compare(
             answers[place],
-            layer.late_out,
+            layer.delay_out,
             f"the delay for right = {right}, stride = {stride}, late = {late}",
             usual=usual,
         )

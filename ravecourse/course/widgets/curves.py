@@ -88,6 +88,10 @@ class LiveCurves(CourseWidget):
             self._next = now + max(self.every, (self._timer() - now) / SHARE)
         return not self.stopped
 
+    def values(self, name: str) -> list[tuple[int, float]]:
+        """(step, value) of each value of a loss that was seen; [] for one that was not. Notebook: 06."""
+        return list(self._curves.get(name, []))
+
     def static(self) -> Figure:
         """The curves so far. Source: this course. Notebook: 04."""
         names = [name for name in self.columns if self._curves.get(name)]
