@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ravecourse.course import checks
-from ravecourse.course.checks.feedback import Exercise, Verdict, ask, beside, compare, exercise, together
+from ravecourse.course.checks.feedback import Exercise, Verdict, ask, beside, compare, counted, exercise, together
 
 HINT = "Look at the sign."
 
@@ -76,6 +76,55 @@ def test_the_hint_comes_with_the_second_wrong_try(tries: int) -> None:
         seven(6)
     assert (HINT in seven(6).message) == (tries >= 2)
     assert HINT not in seven(7).message
+
+
+def test_the_value_of_a_number_exercise_is_shown_from_the_third_wrong_try_on() -> None:
+    first, second, third = (seven(6).message for _ in range(3))
+    for message in (first, second):
+        assert "yours:    6" in message and "expected: shown from try 3 on" in message and "7" not in message
+    assert HINT not in first and HINT in second
+    assert "expected: 7" in third and HINT in third
+    assert "expected: 0, 2, 4" in double(lambda x: x).message  # a test signal's values give nothing away
+
+
+@exercise("03", HINT)
+def ramp(values: list[float]) -> Verdict:
+    """Numbers, with a figure of the right ones and a usual mistake."""
+    return compare(values, [0.0, 1.0, 2.0], "the ramp", draw=True, usual={"It begins at 0.": [1.0, 2.0, 3.0]})
+
+
+def test_a_figure_gives_the_answer_away_no_earlier_and_a_usual_mistake_is_named_at_once() -> None:
+    tries = [ramp([1.0, 2.0, 3.0]) for _ in range(3)]
+    assert [feedback.figure is None for feedback in tries] == [True, True, False]
+    assert all("It begins at 0." in feedback.message for feedback in tries)
+    ramp.wrong_tries = 0
+
+
+@pytest.mark.parametrize(
+    "yours, expected, shown",
+    [
+        (7938001.0, 7938000.0, ("7938001", "7938000")),
+        (0.123456, 0.123466, ("0.12346", "0.12347")),
+        (6.0, 7.0, ("6", "7")),
+        (1.0 + 1e-4, 1.0, ("1.0001", "1")),
+    ],
+)
+def test_as_many_digits_are_shown_as_tell_yours_from_the_expected(
+    yours: float, expected: float, shown: tuple[str, str]
+) -> None:
+    verdict = compare(yours, expected, "the count", tolerance=1e-9)
+    assert verdict.words.split()[-1] == shown[0] and verdict.expected.split()[-1] == shown[1]
+
+
+def test_messages_read_well_for_one_and_for_many() -> None:
+    assert [counted(n, "discriminator") for n in (0, 1, 2)] == [
+        "0 discriminators",
+        "1 discriminator",
+        "2 discriminators",
+    ]
+    assert "The jobs: yours differs." in compare([1, 2], [1, 3], "the jobs").words
+    assert "1 of 2 numbers of it is NaN" in compare([math.nan, 2], [1, 2], "it").words
+    assert "2 of 2 numbers of it are NaN" in compare([math.nan, math.nan], [1, 2], "it").words
 
 
 @pytest.mark.parametrize(
@@ -182,10 +231,10 @@ def test_so_may_a_sequence(value: Any) -> None:
 @pytest.mark.parametrize(
     "yours, words",
     [
-        (torch.tensor([1.0, math.nan]), "1 of 2 numbers of it are NaN"),
+        (torch.tensor([1.0, math.nan]), "1 of 2 numbers of it is NaN"),
         ([math.inf, -math.inf], "2 of 2 numbers of it are NaN or infinite"),
-        (complex("nan"), "The shape of it is a single number; expected is [2]"),
-        (torch.zeros(2, 1), "The shape of it is [2, 1]; expected is [2]"),
+        (complex("nan"), "The shape of it is a single number; the expected shape is [2]"),
+        (torch.zeros(2, 1), "The shape of it is [2, 1]; the expected shape is [2]"),
         (torch.zeros(0), "The shape of it is [0]"),
         ([[1, 2], [3]], "numbers were expected; yours is list"),
         ("12", "numbers were expected; yours is str: '12'"),

@@ -173,7 +173,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (_one_speed, "its own speed"),
         (_lost_once, "lost minutes once"),
         (_int_plus_one, "one job too many"),
-        (_rounded, "number of jobs differs"),
+        (_rounded, "number of jobs: yours differs"),
         (_with_the_start, "without the start-up"),
     ],
     "correlation": [

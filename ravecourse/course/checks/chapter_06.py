@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ravecourse.training import discriminator, losses
 
-from .feedback import Verdict, ask, compare, exercise, together
+from .feedback import Verdict, ask, compare, counted, exercise, together
 
 REAL, FAKE = (2.0, 0.5), (-1.5, 0.2)  # of exercise 6.1
 
@@ -91,7 +91,7 @@ def hinge(answer: Callable[..., Any]) -> Verdict:
         verdict = compare(
             _plain(given),
             expected,
-            f"the hinge loss of {len(sizes)} critics",
+            f"the hinge loss of {counted(len(sizes), 'discriminator')}",
             usual={
                 "Scores beyond 1 and -1 count as if they paid back. Cut off at 0 with torch.relu, score by score, before "
                 "the mean.": sum((1 - r).mean() + (1 + f).mean() for r, f in pairs),
@@ -180,7 +180,7 @@ def feature_matching(answer: Callable[..., Any]) -> Verdict:
         verdict = compare(
             _plain(given),
             expected,
-            f"feature matching of {len(counts)} critics",
+            f"feature matching of {counted(len(counts), 'discriminator')}",
             usual={
                 "That is the sum over the features of a critic; take their mean.": sum(critics) / len(critics),
                 "The critics are added up; take their mean.": expected * len(counts),

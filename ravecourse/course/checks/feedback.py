@@ -22,7 +22,9 @@ from matplotlib.figure import Figure
 from ..plots import COLOURS
 
 SHOWN = 5  # numbers of a longer answer that are shown
-HINT_FROM = 2  # wrong tries
+HINT_FROM = 2  # wrong tries before the hint is shown
+ANSWER_FROM = 3  # wrong tries before the expected value of a number exercise is shown
+FEWEST_DIGITS, MOST_DIGITS = 4, 17  # 17 tell any two doubles apart
 NOT_THEIRS = (str(Path(__file__).parents[2]), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), "<frozen")
 
 
@@ -64,14 +66,20 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a judge found: right or wrong, why, and a picture for a wrong answer.
+    """Whether an answer is right, and why.
 
-    Source: this course. Notebook: 01.
+    Attributes:
+        words: what is right or wrong about it.
+        figure: for a wrong answer, yours beside the expected.
+        expected: for a wrong answer, the line with the expected values. Where the answer is itself a number, this line
+            and the figure are the solution: they are shown from the third wrong try on.
+    Notebook: 01.
     """
 
     right: bool
     words: str
     figure: Figure | None = None
+    expected: str = ""
 
 
 @dataclass
@@ -107,10 +115,13 @@ class Exercise:
             self.wrong_tries = 0
             return Feedback(title, True, f"{title}: right. {verdict.words}".rstrip())
         self.wrong_tries += 1
+        reveal = any(callable(answer) for answer in answers) or self.wrong_tries >= ANSWER_FROM
         lines = [f"{title}: not yet. {verdict.words}"]
+        if verdict.expected:
+            lines.append(verdict.expected if reveal else f"  expected: shown from try {ANSWER_FROM} on")
         if self.wrong_tries >= HINT_FROM:
             lines.append(f"Hint: {self.hint}")
-        return Feedback(title, False, "\n".join(lines), verdict.figure)
+        return Feedback(title, False, "\n".join(lines), verdict.figure if reveal else None)
 
 
 def exercise(chapter: str, hint: str) -> Callable[[Callable[..., Verdict]], Exercise]:
@@ -182,24 +193,29 @@ def compare(
     except (TypeError, ValueError, RuntimeError):
         return Verdict(False, f"For {what}, numbers were expected; yours is {type(yours).__name__}: {yours!r:.80}.")
     if given.shape != wanted.shape:
-        return Verdict(False, f"The shape of {what} is {_shape(given)}; expected is {_shape(wanted)}.")
+        return Verdict(False, f"The shape of {what} is {_shape(given)}; the expected shape is {_shape(wanted)}.")
     bad = int((~np.isfinite(given)).sum())
     if bad:
-        return Verdict(False, f"{bad} of {given.size} numbers of {what} are NaN or infinite.")
+        verb = "is" if bad == 1 else "are"
+        return Verdict(False, f"{bad} of {given.size} numbers of {what} {verb} NaN or infinite.")
     if _close(given, wanted, tolerance):
         return Verdict(True, f"{what[0].upper()}{what[1:]}: {_numbers(given, unit)}.")
-    words = (
-        f"{what[0].upper()}{what[1:]} differs.\n  yours:    {_numbers(given, unit)}\n"
-        f"  expected: {_numbers(wanted, unit)}"
-    )
+    digits = _digits(given, wanted)
+    words = f"{what[0].upper()}{what[1:]}: yours differs.\n  yours:    {_numbers(given, unit, digits)}"
+    shown = f"  expected: {_numbers(wanted, unit, digits)}"
     if given.size > SHOWN:
-        words += f"\n  largest difference: {np.abs(given - wanted).max():.3g}"
+        shown += f"\n  largest difference: {np.abs(given - wanted).max():.3g}"
     for sentence, value in (usual or {}).items():
         mistake = _array(value)
         if mistake.shape == given.shape and _close(given, mistake, tolerance):
-            words += f"\n{sentence}"
+            words = f"{sentence}\n{words}"
             break
-    return Verdict(False, words, beside(given, wanted, what) if draw else None)
+    return Verdict(False, words, beside(given, wanted, what) if draw else None, shown)
+
+
+def counted(count: int, noun: str) -> str:
+    """The count with its noun, in the plural unless it is one: "1 discriminator", "3 discriminators". Notebook: 01."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def together(*verdicts: Verdict) -> Verdict:
@@ -242,10 +258,20 @@ def _close(given: np.ndarray, wanted: np.ndarray, tolerance: float) -> bool:
     return bool((np.abs(given - wanted) <= tolerance * scale).all())
 
 
-def _numbers(values: np.ndarray, unit: str) -> str:
+def _numbers(values: np.ndarray, unit: str, digits: int = FEWEST_DIGITS) -> str:
     flat = values.reshape(-1)
-    text = ", ".join(f"{value:.4g}" for value in flat[:SHOWN]) + (", ..." if flat.size > SHOWN else "")
+    text = ", ".join(f"{value:.{digits}g}" for value in flat[:SHOWN]) + (", ..." if flat.size > SHOWN else "")
     return text + (f" {unit}" if unit else "")
+
+
+def _digits(given: np.ndarray, wanted: np.ndarray) -> int:
+    """As many digits as tell apart what is shown of the two, four at least."""
+    pairs = list(zip(given.reshape(-1)[:SHOWN], wanted.reshape(-1)[:SHOWN], strict=True))
+    worst = max(pairs, key=lambda pair: abs(pair[0] - pair[1]), default=(0.0, 0.0))
+    for digits in range(FEWEST_DIGITS, MOST_DIGITS):
+        if f"{worst[0]:.{digits}g}" != f"{worst[1]:.{digits}g}":
+            return digits
+    return MOST_DIGITS if worst[0] != worst[1] else FEWEST_DIGITS
 
 
 def _shape(values: np.ndarray) -> str:
