@@ -292,8 +292,10 @@ class Notebook:
         while (after := self.content(widget)) == before and time.monotonic() < deadline:
             self.page.wait_for_timeout(50)
         self.idle()
-        after = self.content(widget)
-        return [kind for kind in after if after[kind] != before[kind]]
+        while (settled := self.content(widget)) != after and time.monotonic() < deadline:  # picture first, sound next
+            after = settled
+            self.page.wait_for_timeout(300)
+        return [kind for kind in settled if settled[kind] != before[kind]]
 
     def theme(self, name: str) -> None:
         """Choose a theme from the menu, as in theme("JupyterLab Dark")."""

@@ -2,7 +2,7 @@
 
 from . import plots
 from .listening import LISTENING_LUFS, listen
-from .plots import COLOURS, finish_losses, save, spectrogram_on, spectrograms
+from .plots import COLOURS, finish_losses, legend_above, save, spectrogram_on, spectrograms
 
 from . import checks, widgets  # isort: skip: they use the plots above
 
@@ -11,6 +11,7 @@ __all__ = [
     "LISTENING_LUFS",
     "checks",
     "finish_losses",
+    "legend_above",
     "listen",
     "plots",
     "save",

@@ -1,5 +1,6 @@
 """The widgets, moved from Python: picture and sound follow, counts mean what they say, a stop keeps the training."""
 
+import asyncio
 import html
 import io
 import threading
@@ -537,3 +538,88 @@ def test_the_viewer_shows_what_the_layers_hold_and_steps(model: RAVE, recording:
     assert viewer.block == viewer.count - 1
     with pytest.raises(RaveCourseError, match="blocks"):
         widgets.BlockViewer(model, recording, hops=1000)
+
+
+def test_a_block_of_silence_looks_silent(model: RAVE) -> None:
+    half = RATE // 4
+    quiet_end = torch.cat([signal(half, sample_rate=RATE)[0], torch.zeros(1, half)], 1)
+    viewer = widgets.BlockViewer(model, quiet_end, hops=1, seconds=0.5)
+    loud = [axis.get_ylim() for axis in viewer.static(2).axes]
+    silent = viewer.static(viewer.count - 1)
+    assert [axis.get_ylim() for axis in silent.axes] == loud  # one scale for every block
+    line = silent.axes[0].lines[-1].get_ydata()
+    assert np.abs(line).max() == 0 and silent.axes[0].get_ylim()[1] > 0.01
+    nothing = widgets.BlockViewer(model, torch.zeros(1, RATE), hops=4, seconds=0.5).static()
+    assert nothing.axes[0].get_ylim()[1] >= 1e-3  # not the rounding errors of nothing, at full height
+
+
+def test_the_block_viewer_fits_on_a_laptop(model: RAVE, recording: torch.Tensor) -> None:
+    viewer = widgets.BlockViewer(model, recording, seconds=0.4)
+    height = pixels(viewer.image).shape[0]
+    assert height + 36 + 32 + 96 < 560  # with controls, words and players: a 768 pixel screen less JupyterLab's frame
+    assert sum(isinstance(child, ipywidgets.Audio) for child in everything(viewer.box.children[-1])) == 3  # in one row
+
+
+# --- many changes at once
+
+
+@pytest.mark.parametrize("changes", [1, 30])
+def test_a_burst_of_changes_is_drawn_once_with_the_last(model: RAVE, recording: torch.Tensor, changes: int) -> None:
+    """As a kernel delivers clicks: one after the other, in a running event loop."""
+    viewer = widgets.BlockViewer(model, recording, hops=1, seconds=0.5)
+    viewer.slider.value = 0
+    explorer = widgets.LatentExplorer(model, recording, seconds=0.3)
+    drawn: list[str] = []
+    viewer.image.observe(lambda change: drawn.append("block"), "value")
+    explorer.player.observe(lambda change: drawn.append("latent"), "value")
+
+    async def clicks() -> None:
+        for _ in range(changes):
+            viewer.forth.click()
+            explorer.random_button.click()
+            await asyncio.sleep(0)
+        assert drawn == []  # and so the kernel takes the next click at once
+        await asyncio.sleep(4 * base.LONGEST_BURST_SECONDS)
+
+    asyncio.run(clicks())
+    assert sorted(drawn) == ["block", "latent"]
+    assert viewer.block == min(changes, viewer.count - 1) and f"block {viewer.block} of" in viewer.text.value
+    heard = explorer._audible(explorer.sound())
+    assert (decoded(explorer.player) - heard).abs().max() < 2 * BIT
+
+
+def test_a_long_burst_is_drawn_now_and_then() -> None:
+    calls: list[float] = []
+    latest = base.Latest(lambda: calls.append(time.monotonic()))
+
+    async def keys() -> None:  # a held arrow key: faster than a burst ends
+        end = time.monotonic() + 3 * base.LONGEST_BURST_SECONDS
+        while time.monotonic() < end:
+            latest()
+            await asyncio.sleep(base.BURST_SECONDS / 5)
+        await asyncio.sleep(2 * base.LONGEST_BURST_SECONDS)
+
+    asyncio.run(keys())
+    assert 2 <= len(calls) <= 6
+
+
+def test_the_scrubber_goes_on_playing_from_where_the_cursor_is_put(model: RAVE, recording: torch.Tensor) -> None:
+    scrubber = widgets.TraceScrubber(model, recording)
+    sent: list[object] = []
+    scrubber.player.send_state = lambda key=None: sent.append(key)  # type: ignore[method-assign]
+    scrubber.autoplay.value = True
+    assert scrubber.player.autoplay and sent[-1] == "value"  # loaded again: a browser plays when it loads
+    before = scrubber.player.value
+    scrubber.slider.value = 10 * scrubber.seconds_per_frame
+    assert scrubber.player.autoplay and scrubber.player.value != before
+    scrubber.autoplay.value = False
+    assert not scrubber.player.autoplay
+
+
+def test_a_press_while_the_last_curves_are_drawn_ends_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    curves = widgets.LiveCurves(timer=Hours())
+    monkeypatch.setattr(curves, "_redraw", lambda last: curves.stop())
+    assert curves(told(1, spectral=1.0)) is True  # what was drawn says that it runs
+    ended: list[bool] = []
+    monkeypatch.setattr(curves, "_redraw", ended.append)
+    assert curves(told(2, spectral=1.0)) is False and ended == [True]

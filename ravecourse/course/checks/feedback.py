@@ -19,7 +19,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..plots import COLOURS
+from ..plots import COLOURS, legend_above
 
 SHOWN = 5  # numbers of a longer answer that are shown
 HINT_FROM = 2  # wrong tries before the hint is shown
@@ -236,7 +236,7 @@ def beside(yours: Any, expected: Any, what: str) -> Figure:
     axis.plot(curves[0], color=COLOURS[0], linewidth=3, alpha=0.5, label="expected")
     axis.plot(curves[1], color=COLOURS[1], linewidth=1, label="yours")
     axis.set(xlabel="index", ylabel=what)
-    axis.legend(frameon=False)
+    legend_above(axis)
     axis.spines[["top", "right"]].set_visible(False)
     return figure
 

@@ -3,12 +3,15 @@
 Notebook: 05.
 """
 
+import asyncio
 import base64
 import html
 import io
 import os
 import sys
+import time
 import wave
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
@@ -28,6 +31,8 @@ SETTING = "RAVECOURSE_WIDGETS"  # environment variable: "live" or "static"
 DPI = 80
 PEAK = 0.988  # -0.1 dBFS
 FULL_SCALE = 32767
+BURST_SECONDS = 0.05  # changes that follow each other faster are drawn once
+LONGEST_BURST_SECONDS = 0.5  # without a drawing, however fast they come
 WIDE = "8em"  # of a control's label
 ROW = ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0.5em")
 
@@ -179,6 +184,41 @@ def words(text: str) -> ipywidgets.HTML:
 def button(label: str, tooltip: str, icon: str = "") -> ipywidgets.Button:
     """A labelled button. Source: this course. Notebook: 05."""
     return ipywidgets.Button(description=label, tooltip=tooltip, icon=icon, layout=ipywidgets.Layout(width="auto"))
+
+
+class Latest:
+    """Calls a slow function once for a burst of changes, with the last of them, instead of once for each.
+
+    A notebook delivers every click and key, one after the other; what was drawn for all but the last is never looked
+    at. Where no event loop runs (a test, a script), the function is called at once.
+
+    Args:
+        function: called without arguments; reads the controls when it is called.
+    Notebook: 05.
+    """
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+
+    def __call__(self, change: object = None) -> None:
+        """Call the function soon. Notebook: 05."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._function()
+            return
+        now = time.monotonic()
+        if self._timer is None:
+            self._deadline = now + LONGEST_BURST_SECONDS
+        else:
+            self._timer.cancel()
+        self._timer = loop.call_later(max(0.0, min(BURST_SECONDS, self._deadline - now)), self._run)
+
+    def _run(self) -> None:
+        self._timer = None
+        self._function()
 
 
 def hear_while_busy(control: ipywidgets.Widget) -> None:

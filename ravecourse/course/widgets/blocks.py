@@ -16,11 +16,12 @@ from ravecourse.model import RAVE
 from ravecourse.runtime import threads
 from ravecourse.streaming import Delay, StreamingRAVE
 
-from ..plots import COLOURS
-from .base import PEAK, ROW, CourseWidget, button, picture, player, png, whole_hops, words
+from ..plots import COLOURS, legend_above
+from .base import PEAK, ROW, CourseWidget, Latest, button, picture, player, png, whole_hops, words
 
 AROUND = 2  # blocks that are shown before and after the one at hand
 LONGEST = 400  # blocks
+QUIETEST = 1e-3  # full scale of a picture of silence
 
 
 class BlockViewer(CourseWidget):
@@ -69,18 +70,18 @@ class BlockViewer(CourseWidget):
         self.image = picture(self.static(self.slider.value))
         self.text = words(self._words(self.slider.value))
         players = [
-            ipywidgets.Box(
-                [
-                    ipywidgets.Label(label, layout=ipywidgets.Layout(width="12em")),
-                    player(sound * self._gain, self.sample_rate),
-                ],
-                layout=ROW,
-            )
+            ipywidgets.VBox([ipywidgets.Label(label), player(sound * self._gain, self.sample_rate)])
             for label, sound in self.sounds().items()
         ]
-        self.slider.observe(self._changed, "value")
+        self._redraw = Latest(self._draw)
+        self.slider.observe(self._redraw, "value")
         self.box = ipywidgets.VBox(
-            [ipywidgets.Box([self.slider, self.back, self.forth], layout=ROW), self.text, self.image, *players]
+            [
+                ipywidgets.Box([self.slider, self.back, self.forth], layout=ROW),
+                self.text,
+                self.image,
+                ipywidgets.Box(players, layout=ROW),
+            ]
         )
 
     def _compute(self, model: RAVE, caches: int) -> None:
@@ -104,6 +105,9 @@ class BlockViewer(CourseWidget):
                 cached.append(streaming(block)[0])
                 self.caches.append([layer.rows[0].clone() for _, layer in chosen])
         self.alone, self.cached = torch.cat(alone, 1), torch.cat(cached, 1)  # [C, T] each
+        self._reaches = [  # the largest value that each layer ever holds: all blocks are drawn to one scale
+            max(float(held[i].abs().max()) for held in self.caches) or 1.0 for i in range(len(chosen))
+        ]
         before = torch.full_like(self.offline[:, : self.delay_samples], torch.nan)  # nothing was heard yet
         self.expected = torch.cat([before, self.offline], 1)[:, : self.offline.shape[1]]
         peak = max(float(sound.abs().max()) for sound in (self.offline, self.alone, self.cached))
@@ -137,9 +141,9 @@ class BlockViewer(CourseWidget):
     def static(self, block: int | None = None) -> Figure:
         """The picture of a block; of the middle one if None. Source: this course. Notebook: 07."""
         block = self.count // 2 if block is None else block
-        figure = Figure(figsize=(10, 6.4))
-        wide = figure.add_gridspec(3, 1, left=0.07, right=0.99, top=0.96, bottom=0.36, hspace=0.4)
-        narrow = figure.add_gridspec(1, len(self.cache_names), left=0.07, right=0.99, top=0.22, bottom=0.03, wspace=0.3)
+        figure = Figure(figsize=(10, 4.8))
+        wide = figure.add_gridspec(3, 1, left=0.07, right=0.99, top=0.95, bottom=0.38, hspace=0.5)
+        narrow = figure.add_gridspec(1, len(self.cache_names), left=0.07, right=0.99, top=0.19, bottom=0.02, wspace=0.3)
         first = figure.add_subplot(wide[0])
         alone, cached = (figure.add_subplot(wide[i], sharex=first) for i in (1, 2))
         low, high = max(block - AROUND, 0), min(block + AROUND + 1, self.count)
@@ -165,8 +169,8 @@ class BlockViewer(CourseWidget):
         cached.set_xlabel("time (ms)")
         for axis in (first, alone):
             axis.tick_params(labelbottom=False)
-        for place, name, rows in zip(narrow, self.cache_names, self.caches[block], strict=True):
-            axis, reach = figure.add_subplot(place), float(rows.abs().max()) or 1.0
+        for place, name, rows, reach in zip(narrow, self.cache_names, self.caches[block], self._reaches, strict=True):
+            axis = figure.add_subplot(place)
             axis.imshow(
                 rows.T.numpy(),
                 aspect="auto",
@@ -181,12 +185,12 @@ class BlockViewer(CourseWidget):
             axis.tick_params(labelsize=7)
         figure.text(
             0.02,
-            0.27,
+            0.255,
             f"what layers remember after block {block}: a column for each row, the newest at the "
             "right; orange negative, purple positive",
             fontsize=9,
         )
-        figure.text(0.02, 0.13, "channel", fontsize=8, rotation=90, va="center")
+        figure.text(0.02, 0.11, "channel", fontsize=8, rotation=90, va="center")
         return figure
 
     def _curves(
@@ -202,9 +206,10 @@ class BlockViewer(CourseWidget):
             thick = {"linewidth": 3, "alpha": 0.35} if len(curves) > 1 and i == 0 else {"linewidth": 0.9}
             axis.plot(times.numpy(), sound[0, cut].numpy(), color=colour, label=label, **thick)
         if len(curves) > 1:
-            axis.legend(frameon=False, fontsize=8, loc="upper right", ncols=2)
+            legend_above(axis)
         axis.set_title(title, loc="left", fontsize=10)
-        axis.set(ylabel="amplitude", xlim=(edges[0], edges[-1]))
+        loudest = max(QUIETEST, *(float(sound.nan_to_num(0.0).abs().max()) for _, sound, _ in curves))
+        axis.set(ylabel="amplitude", xlim=(edges[0], edges[-1]), ylim=(-1.05 * loudest, 1.05 * loudest))
         axis.spines[["top", "right"]].set_visible(False)
 
     def _words(self, block: int) -> str:
@@ -214,7 +219,7 @@ class BlockViewer(CourseWidget):
             f"{alone:.2g} alone, {cached:.1g} with caches."
         )
 
-    def _changed(self, change: object = None) -> None:
+    def _draw(self) -> None:
         self.image.value = png(self.static(self.block))
         self.text.value = self._words(self.block)
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from ravecourse.runtime import clock
 from ravecourse.training import Progress
 
-from ..plots import COLOURS, finish_losses
+from ..plots import COLOURS, finish_losses, legend_above
 from .base import ROW, CourseWidget, button, hear_while_busy, live, picture, png, words
 
 COLUMNS = ("spectral", "spectral_bands", "kl", "adversarial", "feature_matching", "critics")
@@ -81,12 +81,13 @@ class LiveCurves(CourseWidget):
         self._collect(progress)
         if self.seconds is not None and now - self._began >= self.seconds:
             self.stop()
-        last = self._ended = self.stopped or progress.step >= progress.end
+        stopped = self.stopped  # a press that comes while the curves are drawn ends the next step
+        last = self._ended = stopped or progress.step >= progress.end
         if last or now >= self._next:
             self._redraw(last)
             hear_while_busy(self.stop_button)
             self._next = now + max(self.every, (self._timer() - now) / SHARE)
-        return not self.stopped
+        return not stopped
 
     def values(self, name: str) -> list[tuple[int, float]]:
         """(step, value) of each value of a loss that was seen; [] for one that was not. Notebook: 06."""
@@ -115,7 +116,7 @@ class LiveCurves(CourseWidget):
             axis.plot(
                 *zip(*held_out, strict=True), color="0.2", marker="o", markersize=4, linewidth=1, label="held-out sound"
             )
-            axis.legend(frameon=False, fontsize=8)
+            legend_above(axis)
         has_two = self.progress is not None and self.progress.phase_two_start < self.progress.end
         finish_losses(axis, name, points, self.progress.phase_two_start if has_two else None)
 

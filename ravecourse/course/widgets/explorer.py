@@ -18,6 +18,7 @@ from ..plots import spectrograms
 from .base import (
     ROW,
     CourseWidget,
+    Latest,
     button,
     levelled,
     listening_gain,
@@ -112,6 +113,7 @@ class LatentExplorer(CourseWidget):
         self.image = picture(self._drawn(sound))
         self.player = player(self._audible(sound), self.sample_rate)
         self.text = words(self._words(sound))
+        self._redraw = Latest(self._draw)
         for control in (*self.sliders, self.base):
             control.observe(self._changed, "value")
         self.reset_button.on_click(lambda _: self.reset())
@@ -153,7 +155,7 @@ class LatentExplorer(CourseWidget):
         self.move(drawn.clamp(-self.reach, self.reach))
 
     def move(self, positions: Tensor) -> None:
-        """Set the sliders together, and draw once. Source: this course. Notebook: 05."""
+        """Set all sliders, and draw once. Source: this course. Notebook: 05."""
         self._quiet = True
         try:
             for control, value in zip(self.sliders, positions, strict=False):
@@ -192,8 +194,10 @@ class LatentExplorer(CourseWidget):
         return spectrograms({f"{self.base.value}, {where}": sound}, self.sample_rate)
 
     def _changed(self, change: object = None) -> None:
-        if self._quiet:
-            return
+        if not self._quiet:
+            self._redraw()
+
+    def _draw(self) -> None:
         sound = self.sound()
         self.image.value = png(self._drawn(sound))
         self.text.value = self._words(sound)

@@ -1,4 +1,4 @@
-"""A recording above, its latent below: a cursor tells the values at one moment and plays the sound from there.
+"""A recording above, its latent below, and a cursor: its values as numbers, and the sound from there on.
 
 Notebook: 03.
 """
@@ -17,13 +17,26 @@ from ravecourse.model import RAVE
 from ravecourse.runtime import threads
 
 from ..plots import COLOURS, spectrogram_on
-from .base import DPI, CourseWidget, levelled, listening_gain, picture, player, slider, wav, whole_hops, words
+from .base import (
+    DPI,
+    ROW,
+    CourseWidget,
+    Latest,
+    levelled,
+    listening_gain,
+    picture,
+    player,
+    slider,
+    wav,
+    whole_hops,
+    words,
+)
 
 FADE_SECONDS = 0.005  # at both ends of the loop, so that it does not click
 
 
 class TraceScrubber(CourseWidget):
-    """Look at what the encoder says of a recording, moment by moment, and hear that moment.
+    """Move a cursor over a recording and its latent: see the values at that moment and hear the sound from there on.
 
     The traces are the latent along its principal directions, in standard deviations of the training data; bars show
     them at the cursor.
@@ -63,8 +76,18 @@ class TraceScrubber(CourseWidget):
         self.image = picture(self._picture(0))
         self.player = player(self.snippet(), self.sample_rate, loop=True)
         self.text = words(self._values())
-        self.slider.observe(self._changed, "value")
-        self.box = ipywidgets.VBox([self.slider, self.image, self.text, self.player])
+        self.autoplay = ipywidgets.Checkbox(
+            value=False,
+            description="play from the cursor",
+            indent=False,
+            tooltip="play the sound from the cursor on, in a loop, and after each move from there",
+        )
+        self._redraw = Latest(self._draw)
+        self.slider.observe(self._redraw, "value")
+        self.autoplay.observe(self._play, "value")
+        self.box = ipywidgets.VBox(
+            [self.slider, self.image, self.text, ipywidgets.Box([self.player, self.autoplay], layout=ROW)]
+        )
 
     @property
     def seconds_per_frame(self) -> float:
@@ -151,7 +174,12 @@ class TraceScrubber(CourseWidget):
     def _values(self) -> str:
         return f"frame {self.frame}: " + ", ".join(f"{value:+.1f}" for value in self.traces[:, self.frame].tolist())
 
-    def _changed(self, change: object = None) -> None:
+    def _play(self, change: object = None) -> None:
+        """A browser heeds `autoplay` when it loads a sound: load the same one again."""
+        self.player.autoplay = self.autoplay.value
+        self.player.send_state("value")
+
+    def _draw(self) -> None:
         self.image.value = self._picture(self.frame)
         self.text.value = self._values()
         self.player.value = wav(self.snippet(), self.sample_rate)
