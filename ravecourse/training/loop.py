@@ -204,6 +204,8 @@ def train(
                 save()
     except NotFinite as error:
         raise RaveCourseError(_not_finite(error, crops, saved, run_folder, learner)) from error
+    else:
+        journal.close(failed=False)
     finally:
         journal.close()
 

@@ -211,9 +211,19 @@ class Journal:
             step, phase, self.phase_two_start, self.end, dict(self.losses), self.validation, self.kl, to_two, to_end
         )
 
-    def close(self) -> None:
-        """Leave bar and TensorBoard tidy. Source: this course. Notebook: 04."""
+    def close(self, failed: bool = True) -> None:
+        """Close the bar and TensorBoard; a second call does nothing.
+
+        Args:
+            failed: an error ended the training. A notebook's bar that is not full turns red then, and stays blue where
+                the training was only stopped.
+        Notebook: 04.
+        """
+        paint = getattr(self._bar, "disp", None)  # a notebook's bar has colours, a terminal's has none
+        stopped = not failed and not self._bar.disable and self._bar.n < self.end
         self._bar.close()
+        if paint is not None and stopped:
+            paint(bar_style="info", check_delay=False)
         if self._board:
             self._board.close()
 
