@@ -39,7 +39,7 @@ class Facts:
     held_out_seconds: float
     distances: Mapping[str, Distances]  # "silence", "untrained", ..., in the order of the table
     levels: Mapping[str, tuple[float, float]]  # "input", "output": RMS and peak in dBFS
-    pitch_followed: float | None  # share of the time, see `judging.pitch_following`
+    pitch_followed: float | None  # share of the time, see `evaluation.pitch_following`
     speed: Measurement
     safe_buffer: int | None
     play_buffer: int
@@ -83,11 +83,11 @@ def text(facts: Facts) -> str:
             "| `model.ts` | the instrument, for `nn~` in Pure Data and Max |",
             "| `spectrograms.png` | both, one under the other |",
             "| `losses.png` | the curves of the training |",
-            "| `run/` | checkpoints, from which training can go on |",
+            "| `run/` | checkpoints, from which training can resume |",
             "",
             "## Training",
             "",
-            f"- Phase one (learn a compact description): {config.phase_one_steps} steps. Phase two (sound real): "
+            f"- Phase one (representation): {config.phase_one_steps} steps. Phase two (adversarial): "
             f"{config.phase_two_steps} steps. Batches of {config.batch_size} crops of {config.crop_samples} samples.",
             f"- It took {clock(facts.training_seconds)} with {facts.threads} "
             f"thread{'s' if facts.threads > 1 else ''}; the whole demo {clock(facts.total_seconds)}.",

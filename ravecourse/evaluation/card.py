@@ -15,7 +15,7 @@ from ravecourse.model import Checkpoint, checkpoint, latent
 from ravecourse.playback import Measurement
 from ravecourse.runtime import clock
 
-from .metrics import Judgement, judge, speed
+from .metrics import Evaluation, evaluate, speed
 from .preset_table import Row, row
 
 FLAGS = {
@@ -43,12 +43,12 @@ def model_card(
 
     Args:
         source: a run folder or a checkpoint.
-        dataset: what it was trained on, as `prepare` wrote it: judges the model on the held-out recordings, and adds
+        dataset: what it was trained on, as `prepare` wrote it: evaluates the model on the held-out recordings, and adds
             the report. None leaves both out.
         name: its title; None takes the folder's or file's.
         licence: under which others get it.
         about: a sentence on the sounds: what, who played, recorded where, how.
-        seconds: of held-out sound to judge it on, at most.
+        seconds: of held-out sound to evaluate it on, at most.
         timing_seconds: of measuring its speed; 0 leaves that out.
     Raises:
         RaveCourseError: no checkpoint, no dataset, or a dataset of another sample rate or number of channels.
@@ -65,10 +65,10 @@ def model_card(
         )
     folder = source if source.is_dir() else source.parent
     name = name or (folder.name if source.is_dir() or source.name == checkpoint.NAME else source.stem)
-    judged = None
+    measured = None
     if store and store.validation:
         length = min(sum(entry.length for entry in store.validation), round(seconds * store.sample_rate))
-        judged = judge(model, CropSampler(store, "validation", 1, 1).tape(0, length)[0])
+        measured = evaluate(model, CropSampler(store, "validation", 1, 1).tape(0, length)[0])
     numbers = row(found.model_config, 0.0)
     timed = speed(model, PLAY_BUFFER, timing_seconds) if timing_seconds > 0 else None
     lines = [
@@ -80,7 +80,7 @@ def model_card(
         "",
         *_data(found, store),
         *_training(found, name, store),
-        *_quality(judged),
+        *_quality(measured),
         *_latents(found),
         *_playing(found.model_config, numbers, timed),
         "## Use",
@@ -143,8 +143,8 @@ def _training(found: Checkpoint, name: str, store: Dataset | None) -> list[str]:
     phases = f"{found.step} steps"
     if found.phase == 2:
         phases += (
-            f": {found.phase_two_start} of phase one (describe), {found.step - found.phase_two_start} of phase "
-            "two (sound real)"
+            f": {found.phase_two_start} of phase one (representation), {found.step - found.phase_two_start} of phase "
+            "two (adversarial)"
         )
         if plan and found.phase_two_start < plan.phase_one_steps:
             phases += ", which was begun early with `--phase-two-now`"
@@ -152,27 +152,29 @@ def _training(found: Checkpoint, name: str, store: Dataset | None) -> list[str]:
     return [*lines, f"{phases}{time}.", ""]
 
 
-def _quality(judged: Judgement | None) -> list[str]:
-    if judged is None:
+def _quality(measured: Evaluation | None) -> list[str]:
+    if measured is None:
         return []
-    followed = "too few notes to say" if judged.pitch_followed is None else f"{judged.pitch_followed:.0%} of the time"
+    followed = (
+        "too few notes to say" if measured.pitch_followed is None else f"{measured.pitch_followed:.0%} of the time"
+    )
     return [
         "## How close it comes",
         "",
-        f"Measured on {judged.seconds:.0f} s that were held out of training. Distance: mean difference of the "
+        f"Measured on {measured.seconds:.0f} s that were held out of training. Distance: mean difference of the "
         "levels in 80 mel bands; 1 is 20 dB. Smaller is closer.",
         "",
         "| | distance |",
         "|---|---|",
-        f"| silence | {judged.silence:.3f} |",
-        f"| the same model, untrained | {judged.untrained:.3f} |",
-        f"| this model | {judged.log_mel:.3f} |",
+        f"| silence | {measured.silence:.3f} |",
+        f"| the same model, untrained | {measured.untrained:.3f} |",
+        f"| this model | {measured.log_mel:.3f} |",
         "",
         f"- The pitch is the recording's, within half a semitone: {followed}.",
-        f"- The level follows with a correlation of {judged.level_correlation:.2f}, "
-        f"{abs(judged.level_difference_db):.1f} dB {'softer' if judged.level_difference_db < 0 else 'louder'}.",
-        f"- {judged.alive} of {judged.latent_size} latent dimensions say something about the sound.",
-        *([f"- {judged.alarm}"] if judged.alarm else []),
+        f"- The level follows with a correlation of {measured.level_correlation:.2f}, "
+        f"{abs(measured.level_difference_db):.1f} dB {'softer' if measured.level_difference_db < 0 else 'louder'}.",
+        f"- {measured.alive} of {measured.latent_size} latent dimensions carry information about the sound.",
+        *([f"- {measured.alarm}"] if measured.alarm else []),
         "",
     ]
 

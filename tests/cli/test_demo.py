@@ -12,7 +12,7 @@ from ravecourse.cli import demo
 from ravecourse.config import preset
 from ravecourse.dataset.preparation import prepare
 from ravecourse.dataset.store import Dataset
-from ravecourse.evaluation import metrics
+from ravecourse.evaluation import tracks
 from ravecourse.export import contract
 from ravecourse.playback import player
 from ravecourse.synth import render
@@ -36,7 +36,7 @@ def results(out: Path) -> str:
     for line in ("silence", "untrained", "after phase one", "after phase two", "model.ts, block by block"):
         assert re.search(rf"\| {line} \| {NUMBER} \| {NUMBER} \|", report), line
     assert f"{model.metadata['delay_samples']} samples = {model.metadata['delay_ms']:.1f} ms" in report
-    followed, said = metrics.pitch_following(wanted, played, rate), re.search(r"a semitone, (\d+)% of the time", report)
+    followed, said = tracks.pitch_following(wanted, played, rate), re.search(r"a semitone, (\d+)% of the time", report)
     assert (said is None) == (followed is None)
     assert said is None or abs(int(said[1]) - 100 * followed) <= 1
     assert re.search(rf"{NUMBER} times real time", report) and "What to do next" in report

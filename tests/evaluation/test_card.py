@@ -15,7 +15,7 @@ from ravecourse.dataset.preparation import prepare
 from ravecourse.dataset.store import Dataset
 from ravecourse.errors import RaveCourseError
 from ravecourse.evaluation.card import model_card
-from ravecourse.evaluation.metrics import judge
+from ravecourse.evaluation.metrics import evaluate
 from ravecourse.export.exporter import export_torchscript
 from ravecourse.model import checkpoint
 from ravecourse.streaming.model import StreamingRAVE
@@ -42,10 +42,10 @@ def test_the_card_tells_what_was_made_and_how(work: Path) -> None:
     command = re.search(r"ravecourse train .*", text).group()
     assert parser.build_parser().parse_args(command.split()[1:]).phase_one_steps == 3
     assert "--batch 2 --crop 4096" in command and "--seed" not in command and "`beta = 0.02`" in text
-    assert "5 steps: 3 of phase one (describe), 2 of phase two (sound real)" in text
+    assert "5 steps: 3 of phase one (representation), 2 of phase two (adversarial)" in text
     assert f"Delay: {StreamingRAVE(model).delay_samples} samples" in text
     length = sum(entry.length for entry in store.validation)
-    judged = judge(model, CropSampler(store, "validation", 1, 1).tape(0, length)[0])
+    judged = evaluate(model, CropSampler(store, "validation", 1, 1).tape(0, length)[0])
     for number in (judged.silence, judged.untrained, judged.log_mel):
         assert f"| {number:.3f} |" in text
     assert "times real time" in text and "--phase-two-now" not in text
