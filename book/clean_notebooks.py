@@ -26,7 +26,7 @@ def clean(path: Path) -> bool:
 
     Raises:
         RaveCourseError: it is not a notebook.
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
     try:
         before = path.read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ def clean(path: Path) -> bool:
 
 
 def stripped(notebook: dict[str, Any]) -> None:
-    """Strip a notebook, as `json.load` reads it, in place. Source: this course. Notebook: 00."""
+    """Strip a notebook, as `json.load` reads it, in place. Notebook: 00."""
     notebook["metadata"] = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     for cell in notebook["cells"]:
         tags = cell["metadata"].get("tags", [])
@@ -65,7 +65,7 @@ def _output(output: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def problems(notebook: dict[str, Any]) -> list[str]:
-    """What keeps a notebook from being committed; empty if nothing does. Source: this course. Notebook: 00."""
+    """What keeps a notebook from being committed; empty if nothing does. Notebook: 00."""
     found = []
     twin = json.loads(json.dumps(notebook))
     stripped(twin)
@@ -81,7 +81,7 @@ def problems(notebook: dict[str, Any]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Strip the notebooks that are named; 0, or 2 for an error. Source: this course. Notebook: 00."""
+    """Strip the notebooks that are named; 0, or 2 for an error. Notebook: 00."""
     paths = [Path(word) for word in (sys.argv[1:] if argv is None else argv)]
     if not paths:
         print("usage: python -m book.clean_notebooks FILE.ipynb ...", file=sys.stderr)

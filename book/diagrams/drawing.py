@@ -16,7 +16,7 @@ class Sheet:
     Args:
         title: what it shows, for those who cannot see it.
         height: in the same units.
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
 
     def __init__(self, title: str, height: int) -> None:
@@ -32,7 +32,7 @@ class Sheet:
         ]
 
     def svg(self) -> str:
-        """The whole file. Source: this course. Notebook: 00."""
+        """The whole file. Notebook: 00."""
         return "\n".join([*self._parts, "</svg>"]) + "\n"
 
     def frame(
@@ -47,7 +47,7 @@ class Sheet:
         round_by: int = 8,
         line: float = 2.5,
     ) -> None:
-        """An empty box. Source: this course. Notebook: 00."""
+        """An empty box. Notebook: 00."""
         self._parts.append(
             f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{round_by}" '
             f'fill="{fill}" stroke="{colour}" stroke-width="{line:g}"{DASHES if dashed else ""}/>'
@@ -66,7 +66,7 @@ class Sheet:
         dashed: bool = False,
         size: int = 17,
     ) -> None:
-        """A box with a bold title and smaller lines under it, in the middle. Source: this course. Notebook: 00."""
+        """A box with a bold title and smaller lines under it, in the middle. Notebook: 00."""
         self.frame(x, y, width, height, colour, fill, dashed)
         small = min(14, size - 2)
         step = small + 5
@@ -86,7 +86,7 @@ class Sheet:
         weight: str = "normal",
         room: float = WIDTH,
     ) -> None:
-        """Words; `y` is their baseline, `room` the width that they must not pass. Source: this course. Notebook: 00."""
+        """Words; `y` is their baseline, `room` the width that they must not pass. Notebook: 00."""
         self.fitted.append((words, LETTER * size * len(words), room))
         self._parts.append(
             f'<text x="{x:g}" y="{y:g}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" '
@@ -94,7 +94,7 @@ class Sheet:
         )
 
     def line(self, *points: tuple[float, float], colour: str = GREY, dashed: bool = False, tip: bool = False) -> None:
-        """A line through points. Source: this course. Notebook: 00."""
+        """A line through points. Notebook: 00."""
         path = "M" + " L".join(f"{x:g} {y:g}" for x, y in points)
         self._parts.append(
             f'<path d="{path}" stroke="{colour}" stroke-width="2" fill="none"{DASHES if dashed else ""}'
@@ -103,5 +103,5 @@ class Sheet:
         )
 
     def arrow(self, *points: tuple[float, float], dashed: bool = False) -> None:
-        """A line with a tip at its end. Source: this course. Notebook: 00."""
+        """A line with a tip at its end. Notebook: 00."""
         self.line(*points, dashed=dashed, tip=True)

@@ -14,7 +14,7 @@ def journey(name: str = "tiny") -> Sheet:
 
     Raises:
         RaveCourseError: no such preset.
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
     config = preset(name)
     rate = config.sample_rate / config.hop_length
@@ -31,7 +31,7 @@ def journey(name: str = "tiny") -> Sheet:
             ("your sounds", "a folder, any format", GREY),
             ("prepare", "one dataset", BLUE),
             ("train", "two phases", ORANGE),
-            ("export", "model.ts, proven", GREEN),
+            ("export", "model.ts, verified", GREEN),
             ("play", "nn~ in Pure Data", PURPLE),
         ],
     )
@@ -45,7 +45,7 @@ def journey(name: str = "tiny") -> Sheet:
         step,
         [
             ("sound", f"{config.sample_rate} samples/s", GREY),
-            ("encoder", "describes", ORANGE),
+            ("encoder", "compresses", ORANGE),
             ("latent", f"{config.latent_size} numbers, {rate:.1f}/s", BLUE),
             ("decoder", "makes sound", ORANGE),
             ("sound again", "in the learned voice", GREY),
@@ -55,7 +55,7 @@ def journey(name: str = "tiny") -> Sheet:
     low = top + 42 + BOX_HEIGHT
     sheet.line((first, low), (first, low + 26), (middle - 236, low + 26))
     sheet.line((last, low), (last, low + 26), (middle + 236, low + 26))
-    sheet.text(middle, low + 31, "training compares the two, and then lets critics judge the second", 14, GREY)
+    sheet.text(middle, low + 31, "training compares the two; later a discriminator does", 14, GREY)
     return sheet
 
 

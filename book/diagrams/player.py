@@ -9,7 +9,7 @@ HEARD, COMPUTED, PLAYED = "#eeeeee", "#fff1e6", "#dff3ec"
 def player() -> Sheet:
     """The rings between Pd and the model; then, as timelines, one buffer of delay in the callback, two in a thread.
 
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
     sheet = Sheet("nn~ collects Pd's blocks in a ring, computes a whole buffer, and plays from a second ring", 470)
     boxes = [

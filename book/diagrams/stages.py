@@ -18,7 +18,7 @@ def phase_one(name: str = "tiny") -> Sheet:
     config = preset(name)
     sheet = Sheet("Phase one: sound, bands, encoder, latent, decoder, bands, sound, and the losses between them", 396)
     sheet.text(
-        LEFT, 26, f"Phase one: describe, and make sound again (preset {config.preset})", 17, INK, "start", "bold"
+        LEFT, 26, f"Phase one: representation learning (preset {config.preset})", 17, INK, "start", "bold"
     )
     _row(sheet, config, frozen=False)
     low = TOP + HEIGHT
@@ -29,27 +29,27 @@ def phase_one(name: str = "tiny") -> Sheet:
 
 
 def phase_two(name: str = "tiny") -> Sheet:
-    """The second stage: the encoder frozen, and critics that the decoder has to convince.
+    """The second stage: the encoder frozen, and discriminators that the decoder has to convince.
 
     Raises:
         RaveCourseError: no such preset.
     Source: RAVE (arXiv 2111.05011), section 3.1. Notebook: 00.
     """
     config = preset(name)
-    sheet = Sheet("Phase two: the encoder is frozen, the decoder is trained against critics", 420)
-    sheet.text(LEFT, 26, f"Phase two: sound real (preset {config.preset})", 17, INK, "start", "bold")
+    sheet = Sheet("Phase two: the encoder is frozen, the decoder is trained against discriminators", 420)
+    sheet.text(LEFT, 26, f"Phase two: adversarial training (preset {config.preset})", 17, INK, "start", "bold")
     _row(sheet, config, frozen=True)
     low, x = TOP + HEIGHT, 3 * STEP + LEFT - 62
-    sheet.box(x, 196, 236, 62, "critics", ["recording, or reconstruction?"], PURPLE, TRAINED)
+    sheet.box(x, 196, 236, 62, "discriminators", ["recording, or reconstruction?"], PURPLE, TRAINED)
     for i, side in ((0, x - 4), (6, x + 240)):
         sheet.arrow((_middle(i), low), (_middle(i), 227), (side, 227))
         sheet.line((_middle(i), 227), (_middle(i), 395), (216 if i == 0 else WIDTH - 216, 395), dashed=True)
     sheet.arrow((x + 60, 258), (x + 60, 278), (250, 278), (250, 296))
     sheet.arrow((x + 176, 258), (x + 176, 278), (WIDTH - 250, 278), (WIDTH - 250, 296))
-    sheet.box(116, 300, 268, 74, "hinge loss", ["critics: tell them apart", "decoder: be taken for real"], PURPLE)
-    sheet.box(WIDTH - 384, 300, 268, 74, "feature matching", ["alike in every layer", "of the critics"], PURPLE)
+    sheet.box(116, 300, 268, 74, "hinge loss", ["discriminators: tell the two apart", "decoder: pass for a recording"], PURPLE)
+    sheet.box(WIDTH - 384, 300, 268, 74, "feature matching", ["alike in every layer", "of the discriminators"], PURPLE)
     sheet.text(
-        WIDTH / 2, 400, "the spectral distances of phase one go on, and keep the sound in place", 14, GREY, room=560
+        WIDTH / 2, 400, "the spectral distances of phase one remain in the loss", 14, GREY, room=560
     )
     return sheet
 
@@ -61,7 +61,7 @@ def _row(sheet: Sheet, config: ModelConfig, frozen: bool) -> None:
         ("sound", ["recording"], GREY, "#ffffff", "[1, T]"),
         ("split", [f"{bands} bands, fixed"], BLUE, FIXED, f"[{bands}, T/{bands}]"),
         ("encoder", encoder, GREY if frozen else ORANGE, FIXED if frozen else TRAINED, f"[{size}, T/{hop}] twice"),
-        ("latent", ["mean", "+ std × chance"], BLUE, "#ffffff", f"[{size}, T/{hop}]"),
+        ("latent", ["mean", "+ std × noise"], BLUE, "#ffffff", f"[{size}, T/{hop}]"),
         ("decoder", ["trained"], ORANGE, TRAINED, f"[{bands}, T/{bands}]"),
         ("join", [f"{bands} bands, fixed"], BLUE, FIXED, "[1, T]"),
         ("sound", ["reconstruction"], GREY, "#ffffff", "[1, T]"),

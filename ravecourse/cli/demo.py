@@ -49,7 +49,7 @@ FIDELITY = 0.99
 
 @dataclass(frozen=True)
 class Plan:
-    """Step counts that fit the time for training on this machine. Source: this course. Notebook: 00."""
+    """Step counts that fit the time for training on this machine. Notebook: 00."""
 
     config: TrainingConfig
     seconds: float  # that training will take
@@ -60,7 +60,7 @@ class Plan:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; returns 0, 2 for an error that the person can mend, or 130 if it was interrupted.
 
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
     parser = argparse.ArgumentParser(
         prog="python -m ravecourse.demo",
@@ -104,7 +104,7 @@ def run(
         0, or 130 if training was interrupted.
     Raises:
         RaveCourseError: see the modules that do the work.
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
     if not training_minutes > 0:
         raise RaveCourseError(f"--training-minutes is {training_minutes:g}; give a number above 0.")
@@ -170,7 +170,7 @@ def run(
 def choose_steps(store: Dataset, model_config: ModelConfig, seconds: float) -> Plan:
     """Take a few steps of each phase on a model that is thrown away, and see how many fit the time.
 
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
     config = training_preset("tiny")
     learner = Learner(model_config, config, torch.device("cpu"))
@@ -280,7 +280,7 @@ def _play(
 def distances_of(wanted: Tensor, got: Tensor, sample_rate: int) -> Distances:
     """Log-mel distance and multi-scale spectral distance between sounds `[C, T]`.
 
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
     spectral = SpectralDistance(training_preset("tiny").stft_scales)
     return Distances(float(log_mel_distance(wanted, got, sample_rate)), float(spectral(wanted, got)))

@@ -19,7 +19,7 @@ from ravecourse.runtime import clock
 class Distances:
     """How far a sound is from the recording: `log_mel` (1 is 20 dB a band) and `spectral`, as training counts it.
 
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
 
     log_mel: float
@@ -28,7 +28,7 @@ class Distances:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the report tells. Source: this course. Notebook: 00."""
+    """What the report tells. Notebook: 00."""
 
     learned_from: str
     report: Report
@@ -47,12 +47,12 @@ class Facts:
 
 
 def write(path: Path, facts: Facts) -> None:
-    """Write the report as Markdown. Source: this course. Notebook: 00."""
+    """Write the report as Markdown. Notebook: 00."""
     write_text(path, text(facts))
 
 
 def text(facts: Facts) -> str:
-    """The report as Markdown. Source: this course. Notebook: 00."""
+    """The report as Markdown. Notebook: 00."""
     model, config = facts.checkpoint.model_config, facts.checkpoint.training_config
     meta, speed, rate = facts.metadata, facts.speed, facts.checkpoint.model_config.sample_rate
     latents = model.sample_rate / model.hop_length

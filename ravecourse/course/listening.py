@@ -29,7 +29,7 @@ def listen(sounds: Mapping[str, Tensor], sample_rate: int) -> None:
     Args:
         sounds: label -> audio `[C, T]` or `[T]`.
         sample_rate: in Hz.
-    Source: this course; EBU R 128 for the loudness. Notebook: 00.
+    Source: EBU R 128 for the loudness. Notebook: 00.
     """
     for label, audio in sounds.items():
         channels = audio.detach().cpu().float().reshape(-1, audio.shape[-1])  # [C, T]

@@ -30,7 +30,7 @@ def spectrograms(sounds: Mapping[str, Tensor], sample_rate: int, title: str = ""
         sample_rate: Hz.
     Raises:
         RaveCourseError: no sounds.
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
     if not sounds:
         raise RaveCourseError("There is no sound to show. Give at least one, with its label.")
@@ -50,7 +50,7 @@ def spectrograms(sounds: Mapping[str, Tensor], sample_rate: int, title: str = ""
 def spectrogram_on(axis: Axes, audio: Tensor, sample_rate: int) -> AxesImage:
     """Draw the spectrogram of `[C, T]` or `[T]`, channels averaged, on an axis of a figure of your own.
 
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
     seconds = audio.shape[-1] / sample_rate
     drawn = axis.imshow(
@@ -72,7 +72,7 @@ def spectrogram_on(axis: Axes, audio: Tensor, sample_rate: int) -> AxesImage:
 def waveforms(sounds: Mapping[str, Tensor], sample_rate: int, title: str = "") -> Figure:
     """One waveform under the other, at one scale of time and amplitude; arguments as `spectrograms`.
 
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
     if not sounds:
         raise RaveCourseError("There is no sound to show. Give at least one, with its label.")
@@ -96,7 +96,7 @@ def losses(path: Path | str, columns: Sequence[str] | None = None) -> Figure:
         columns: which to show; None shows all that change and are not times or rates.
     Raises:
         RaveCourseError: the file is missing or holds no such columns.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     series, border = _read(Path(path))
     names = (
@@ -140,7 +140,7 @@ def finish_losses(
 
     Args:
         points: (step, value) pairs of the curve, one or more.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     steps, values = zip(*points, strict=True)
     if phase_two_start is not None and steps[0] < phase_two_start <= steps[-1]:
@@ -178,7 +178,7 @@ def save(figure: Figure, path: Path | str) -> None:
 
     Raises:
         RaveCourseError: the file cannot be written.
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110)

@@ -31,7 +31,7 @@ class Evaluation:
         alive, latent_size: latent dimensions that carry information, and all of them.
         sizes: fidelity in percent -> latent dimensions that an export needs for it.
         alarm: a sentence where the latent is (close to) collapsed, else None.
-    Source: this course. Notebook: 10.
+    Notebook: 10.
     """
 
     seconds: float
@@ -55,7 +55,7 @@ def evaluate(model: RAVE, sound: Tensor) -> Evaluation:
         sound: `[C, T]` at the model's sample rate, half a second or more, held out of its training.
     Raises:
         RaveCourseError: other channels than the model's, or too short.
-    Source: this course. Notebook: 10.
+    Notebook: 10.
     """
     if sound.shape[0] != model.channels or sound.shape[1] < model.sample_rate // 2:
         raise RaveCourseError(
@@ -92,7 +92,7 @@ def evaluate(model: RAVE, sound: Tensor) -> Evaluation:
 def through(model: RAVE, sound: Tensor, seed: int = 0) -> Tensor:
     """The offline reconstruction of a recording, `[C, T]` to `[C, T]`, with the decoder's noise from a fixed seed.
 
-    Source: this course. Notebook: 10.
+    Notebook: 10.
     """
     padded = torch.nn.functional.pad(sound, (0, -sound.shape[1] % model.hop_length))
     return model(padded[None], generator=torch.Generator().manual_seed(seed))[0, :, : sound.shape[1]]
@@ -104,6 +104,6 @@ def speed(model: RAVE, buffer: int = 2048, seconds: float = 1.0) -> Measurement:
     Args:
         buffer: samples of a block.
         seconds: of timing, above 0.
-    Source: this course. Notebook: 10.
+    Notebook: 10.
     """
     return measure(playable(model), "forward", buffer, seconds)

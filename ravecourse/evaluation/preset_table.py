@@ -28,7 +28,7 @@ class Row:
         delay_ms: how late the sound comes out when it is played block by block; the player's buffer comes
             on top.
         speed: a block of one hop, streamed on this machine with one thread; None where it was not measured.
-    Source: this course. Notebook: 03.
+    Notebook: 03.
     """
 
     name: str
@@ -47,7 +47,7 @@ def row(config: ModelConfig, seconds: float = 0.5) -> Row:
 
     Args:
         seconds: of timing; 0 leaves the timing out.
-    Source: this course. Notebook: 03.
+    Notebook: 03.
     """
     model = RAVE(config).eval()
     model.noise_level.fill_(1.0)  # as a finished model is played
@@ -81,14 +81,14 @@ def table(names: Sequence[str] = tuple(PRESETS), seconds: float = 0.5, progress:
         progress: show a bar.
     Raises:
         RaveCourseError: no such preset.
-    Source: this course. Notebook: 03.
+    Notebook: 03.
     """
     configs = [preset(name, causal=causal) for name in names for causal in sorted({preset(name).causal, True})]
     return [row(config, seconds) for config in tqdm(configs, "presets", unit="model", disable=not progress)]
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """The rows as a table for the terminal, with a legend. Source: this course. Notebook: 03."""
+    """The rows as a table for the terminal, with a legend. Notebook: 03."""
     lines = [
         f"{'preset':18}{'parameters':>11}{'size':>8}{'hop':>6}{'latents/s':>10}{'hears':>9}{'delay':>9}"
         f"{'real time':>11}{'median':>9}{'p99':>9}{'deadline':>10}"

@@ -20,7 +20,7 @@ def __getattr__(name: str) -> ModuleType:
 def exercises() -> list[Exercise]:
     """All exercises of the course, chapter by chapter, in the order of their modules.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name.startswith("chapter_"))
     return [

@@ -45,7 +45,7 @@ class Feedback:
         passed: True, False, or None where nothing was attempted.
         message: what the student reads.
         figure: yours beside the expected, where a picture says more than numbers.
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
 
     exercise: str
@@ -86,7 +86,7 @@ class Verdict:
 class Exercise:
     """An exercise: calling it with an answer gives `Feedback`, shows it in a notebook, and counts wrong tries.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
 
     chapter: str
@@ -130,7 +130,7 @@ def exercise(chapter: str, hint: str) -> Callable[[Callable[..., Verdict]], Exer
     Args:
         chapter: two digits.
         hint: shown from the second wrong try on: a way to go on, not the solution.
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     return lambda judge: Exercise(chapter, judge.__name__, judge, hint)
 
@@ -141,7 +141,7 @@ def ask(function: Callable[..., Any], *inputs: Any, **named: Any) -> Any:
     Raises:
         NotAttempted: the stub was not filled in: nothing comes back, and a `...` stands where the answer belongs.
         NothingReturned: nothing comes back from a function that was filled in; mostly a `return` is missing.
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     if not callable(function):
         raise NothingReturned(
@@ -185,7 +185,7 @@ def compare(
         usual: the sentence that helps -> the value that a usual mistake gives; the first that matches is said.
         draw: show a figure of both where they differ (for sequences of numbers).
         unit: after each number.
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     wanted = _array(expected)
     try:
@@ -219,7 +219,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def together(*verdicts: Verdict) -> Verdict:
-    """All of several verdicts: the first that is wrong, or all their words. Source: this course. Notebook: 01."""
+    """All of several verdicts: the first that is wrong, or all their words. Notebook: 01."""
     for verdict in verdicts:
         if not verdict.right:
             return verdict
@@ -227,7 +227,7 @@ def together(*verdicts: Verdict) -> Verdict:
 
 
 def beside(yours: Any, expected: Any, what: str) -> Figure:
-    """Two curves in one plot, yours and the expected one. Source: this course. Notebook: 01."""
+    """Two curves in one plot, yours and the expected one. Notebook: 01."""
     figure = Figure(figsize=(8, 2.6), layout="constrained")
     axis: Axes = figure.subplots()
     curves = [_array(expected).reshape(-1), _array(yours).reshape(-1)]

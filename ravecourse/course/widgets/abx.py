@@ -36,13 +36,13 @@ def by_luck(right: int, trials: int) -> float:
 def needed(trials: int, rare: float = RARE) -> int | None:
     """How many right answers of `trials` a guesser has with a probability below `rare`; None if too few trials.
 
-    Source: this course. Notebook: 06.
+    Notebook: 06.
     """
     return next((k for k in range(trials + 1) if by_luck(k, trials) < rare), None)
 
 
 def meaning(right: int, trials: int) -> str:
-    """What a count tells, in words. Source: this course. Notebook: 06."""
+    """What a count tells, in words. Notebook: 06."""
     chance = by_luck(right, trials)
     share = f"{chance:.1%}" if chance >= 0.001 else "fewer than 0.1%"
     told = f"{right} of {trials} right. Someone who only guesses has that many or more in {share} of such tests"
@@ -129,18 +129,18 @@ class ABX(CourseWidget):
 
     @property
     def finished(self) -> bool:
-        """All trials are answered. Source: this course. Notebook: 06."""
+        """All trials are answered. Notebook: 06."""
         return len(self.answers) == self.trials
 
     @property
     def right(self) -> int | None:
-        """Right answers, once all are given; None before. Source: this course. Notebook: 06."""
+        """Right answers, once all are given; None before. Notebook: 06."""
         if not self.finished:
             return None
         return sum(said == x for said, x in zip(self.answers, self._order, strict=True))
 
     def answer(self, name: str) -> None:
-        """Say that X is "A" or "B". Source: this course. Notebook: 06."""
+        """Say that X is "A" or "B". Notebook: 06."""
         if name not in ("A", "B"):
             raise RaveCourseError(f"X is A or B, not {name!r}.")
         if self.finished:
@@ -151,7 +151,7 @@ class ABX(CourseWidget):
         self._tell()
 
     def restart(self) -> None:
-        """Forget the answers and draw a new order. Source: this course. Notebook: 06."""
+        """Forget the answers and draw a new order. Notebook: 06."""
         self.answers, self._order = [], self._new_order()
         self._load("ABX")
         self._tell()
@@ -159,7 +159,7 @@ class ABX(CourseWidget):
     def static(self) -> Figure:
         """How often a guesser has how many right, and from where on the ear counts.
 
-        Source: this course. Notebook: 06.
+        Notebook: 06.
         """
         counts = range(self.trials + 1)
         enough = needed(self.trials)
@@ -184,7 +184,7 @@ class ABX(CourseWidget):
         return figure
 
     def sounds(self) -> dict[str, Tensor]:
-        """A and B with their labels. Source: this course. Notebook: 06."""
+        """A and B with their labels. Notebook: 06."""
         return {
             name if label == name else f"{name}: {label}": sound
             for name, label, sound in zip("AB", self.labels, self._sounds, strict=True)

@@ -44,7 +44,7 @@ def live() -> bool:
     is no notebook kernel: static; the kernel belongs to a notebook that is open in JupyterLab (its server sets
     JPY_SESSION_NAME), VS Code or Colab: live; anything else (nbconvert, nbval, `make book`): static.
 
-    Source: this course. Notebook: 05.
+    Notebook: 05.
     """
     wanted = os.environ.get(SETTING, "")
     if wanted in ("live", "static"):
@@ -58,7 +58,7 @@ def live() -> bool:
 class CourseWidget:
     """The frame of a widget: `box` holds its controls, `image` its picture, both made by the subclass.
 
-    Source: this course. Notebook: 05.
+    Notebook: 05.
     """
 
     box: ipywidgets.Widget
@@ -66,17 +66,17 @@ class CourseWidget:
     sample_rate: int
 
     def static(self) -> Figure:
-        """The still picture. Source: this course. Notebook: 05."""
+        """The still picture. Notebook: 05."""
         raise NotImplementedError
 
     def sounds(self) -> dict[str, Tensor]:
-        """Sounds that belong to the still picture: label -> `[C, T]`. Source: this course. Notebook: 05."""
+        """Sounds that belong to the still picture: label -> `[C, T]`. Notebook: 05."""
         return {}
 
     def show(self) -> None:
         """Show the widget, or its static form where it cannot be moved (see `live`).
 
-        Source: this course. Notebook: 05.
+        Notebook: 05.
         """
         if live():  # the picture goes along for readers that know no widgets
             bundle = {kind: data for kind, data in self.box._repr_mimebundle_().items() if kind != "text/plain"}
@@ -95,7 +95,7 @@ class CourseWidget:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG, on white, so that it reads on a dark page too. Source: this course. Notebook: 05."""
+    """The figure as PNG, on white, so that it reads on a dark page too. Notebook: 05."""
     buffer = io.BytesIO()
     figure.set_dpi(DPI)
     figure.set_facecolor("white")
@@ -107,7 +107,7 @@ def picture(drawn: Figure | bytes) -> ipywidgets.Image:
     """An image that is redrawn in place: giving it new bytes does not flicker, as a new output would.
 
     It has no tooltip: with one, ipywidgets 8.1 fails to show images and players. Words stand beside each picture.
-    Source: this course. Notebook: 05.
+    Notebook: 05.
     """
     return ipywidgets.Image(
         value=png(drawn) if isinstance(drawn, Figure) else drawn,
@@ -119,7 +119,7 @@ def picture(drawn: Figure | bytes) -> ipywidgets.Image:
 def wav(audio: Tensor, sample_rate: int) -> bytes:
     """Audio `[C, T]`, -1 to 1, as the bytes of a 16-bit WAV file; what is beyond is clipped.
 
-    Source: this course. Notebook: 05.
+    Notebook: 05.
     """
     samples = (audio.detach().cpu().float().clamp(-1, 1) * FULL_SCALE).round().to(torch.int16)
     buffer = io.BytesIO()
@@ -132,7 +132,7 @@ def wav(audio: Tensor, sample_rate: int) -> bytes:
 
 
 def player(audio: Tensor, sample_rate: int, **options: Any) -> ipywidgets.Audio:
-    """A player for audio `[C, T]` as it is, that plays when it is asked to. Source: this course. Notebook: 05."""
+    """A player for audio `[C, T]` as it is, that plays when it is asked to. Notebook: 05."""
     return ipywidgets.Audio(
         value=wav(audio, sample_rate), format="wav", **{"autoplay": False, "loop": False, **options}
     )
@@ -142,14 +142,14 @@ def listening_gain(audio: Tensor, sample_rate: int) -> float:
     """The factor that brings audio `[C, T]` to the loudness of `listen`; 1 for silence.
 
     One factor for all positions of a control keeps what the control does to the level.
-    Source: this course; EBU R 128. Notebook: 05.
+    Source: EBU R 128. Notebook: 05.
     """
     loudness = loudness_lufs(audio, sample_rate)
     return 1.0 if loudness < decibels(1e-5) else 10 ** ((LISTENING_LUFS - loudness) / 20)
 
 
 def levelled(audio: Tensor, gain: float) -> Tensor:
-    """Audio times `gain`, or as much less as keeps it from clipping. Source: this course. Notebook: 05."""
+    """Audio times `gain`, or as much less as keeps it from clipping. Notebook: 05."""
     peak = float(audio.abs().max()) * gain
     return audio * (gain if peak <= PEAK else gain * PEAK / peak)
 
@@ -157,7 +157,7 @@ def levelled(audio: Tensor, gain: float) -> Tensor:
 def slider(label: str, tooltip: str, value: float, low: float, high: float, step: float) -> ipywidgets.FloatSlider:
     """A labelled slider that reports when it is let go, and on each press of an arrow key.
 
-    Source: this course. Notebook: 05.
+    Notebook: 05.
     """
     return ipywidgets.FloatSlider(
         value=value,
@@ -176,13 +176,13 @@ def slider(label: str, tooltip: str, value: float, low: float, high: float, step
 def words(text: str) -> ipywidgets.HTML:
     """Text that breaks into lines where the page is narrow; set its `value` by `html.escape`.
 
-    Source: this course. Notebook: 05.
+    Notebook: 05.
     """
     return ipywidgets.HTML(value=html.escape(text))
 
 
 def button(label: str, tooltip: str, icon: str = "") -> ipywidgets.Button:
-    """A labelled button. Source: this course. Notebook: 05."""
+    """A labelled button. Notebook: 05."""
     return ipywidgets.Button(description=label, tooltip=tooltip, icon=icon, layout=ipywidgets.Layout(width="auto"))
 
 
@@ -239,7 +239,7 @@ def whole_hops(audio: Tensor, hop: int) -> Tensor:
 
     Raises:
         RaveCourseError: it is shorter than one.
-    Source: this course. Notebook: 05.
+    Notebook: 05.
     """
     channels = audio.detach().cpu().float().reshape(-1, audio.shape[-1])
     if channels.shape[1] < hop:

@@ -115,18 +115,18 @@ class BlockViewer(CourseWidget):
 
     @property
     def block(self) -> int:
-        """The block at hand, from 0. Source: this course. Notebook: 07."""
+        """The block at hand, from 0. Notebook: 07."""
         return self.slider.value
 
     def step(self, blocks: int) -> None:
-        """Go on by some blocks, or back. Source: this course. Notebook: 07."""
+        """Go on by some blocks, or back. Notebook: 07."""
         self.slider.value = min(max(self.block + blocks, 0), self.count - 1)
 
     def errors(self, block: int) -> tuple[float, float]:
         """Largest difference from the offline output in a block: without memory, and with caches.
 
         What the model with caches says before it can have heard anything (`delay_samples`) is not counted.
-        Source: this course. Notebook: 07.
+        Notebook: 07.
         """
         cut = slice(block * self.block_samples, (block + 1) * self.block_samples)
         return (
@@ -135,11 +135,11 @@ class BlockViewer(CourseWidget):
         )
 
     def sounds(self) -> dict[str, Tensor]:
-        """The three outputs. Source: this course. Notebook: 07."""
+        """The three outputs. Notebook: 07."""
         return {"offline, all at once": self.offline, "each block alone": self.alone, "with caches": self.cached}
 
     def static(self, block: int | None = None) -> Figure:
-        """The picture of a block; of the middle one if None. Source: this course. Notebook: 07."""
+        """The picture of a block; of the middle one if None. Notebook: 07."""
         block = self.count // 2 if block is None else block
         figure = Figure(figsize=(10, 4.8))
         wide = figure.add_gridspec(3, 1, left=0.07, right=0.99, top=0.95, bottom=0.38, hspace=0.5)

@@ -35,7 +35,7 @@ class LiveCurves(CourseWidget):
         seconds: stop by itself after so many; None trains to the planned end.
         columns: which losses, of those that the training tells.
         timer: tells the time in seconds.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
 
     def __init__(
@@ -63,17 +63,17 @@ class LiveCurves(CourseWidget):
 
     @property
     def stopped(self) -> bool:
-        """Whether the training was asked to end. Source: this course. Notebook: 04."""
+        """Whether the training was asked to end. Notebook: 04."""
         return self._asked.is_set()
 
     def stop(self) -> None:
-        """Ask the training to save and end after this step. Source: this course. Notebook: 04."""
+        """Ask the training to save and end after this step. Notebook: 04."""
         self._asked.set()
         self.stop_button.disabled = True
         self.text.value = "Stopping after this step."
 
     def __call__(self, progress: Progress) -> bool:
-        """Take in where the training stands; False asks it to save and end. Source: this course. Notebook: 04."""
+        """Take in where the training stands; False asks it to save and end. Notebook: 04."""
         now = self._timer()
         if self._ended or self.progress is not None and progress.step < self.progress.step:
             self._start(now, progress.step)
@@ -94,7 +94,7 @@ class LiveCurves(CourseWidget):
         return list(self._curves.get(name, []))
 
     def static(self) -> Figure:
-        """The curves so far. Source: this course. Notebook: 04."""
+        """The curves so far. Notebook: 04."""
         names = [name for name in self.columns if self._curves.get(name)]
         rows = -(-max(len(names), 2) // 2)
         figure = Figure(figsize=(10, 2.1 * rows + 0.4), layout="constrained")
@@ -131,7 +131,7 @@ class LiveCurves(CourseWidget):
             self.show()
 
     def show(self) -> None:
-        """Show the widget, or the curves so far where it cannot be used. Source: this course. Notebook: 04."""
+        """Show the widget, or the curves so far where it cannot be used. Notebook: 04."""
         self._shown = True
         if live() or self._curves:
             super().show()

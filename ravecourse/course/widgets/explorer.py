@@ -131,31 +131,31 @@ class LatentExplorer(CourseWidget):
 
     @property
     def positions(self) -> Tensor:
-        """Where the sliders stand, in standard deviations `[directions]`. Source: this course. Notebook: 05."""
+        """Where the sliders stand, in standard deviations `[directions]`. Notebook: 05."""
         return torch.tensor([control.value for control in self.sliders])
 
     def latents(self, positions: Tensor | None = None) -> Tensor:
-        """The latents `[1, D, F]` at these positions, the sliders' if None. Source: this course. Notebook: 05."""
+        """The latents `[1, D, F]` at these positions, the sliders' if None. Notebook: 05."""
         positions = self.positions if positions is None else torch.as_tensor(positions, dtype=torch.float32)
         k = len(positions)
         offset = (positions * self.model.latent_std[:k]) @ self.model.latent_pca[:k]  # [D]
         return self.bases[self.base.value] + offset[None, :, None]
 
     def sound(self, positions: Tensor | None = None) -> Tensor:
-        """What the decoder makes of them, `[C, T]`. Source: this course. Notebook: 05."""
+        """What the decoder makes of them, `[C, T]`. Notebook: 05."""
         return self._decode(self.latents(positions))
 
     def reset(self) -> None:
-        """All sliders to 0. Source: this course. Notebook: 05."""
+        """All sliders to 0. Notebook: 05."""
         self.move(torch.zeros(self.directions))
 
     def random(self) -> None:
-        """All sliders to a draw from the normal distribution. Source: this course. Notebook: 05."""
+        """All sliders to a draw from the normal distribution. Notebook: 05."""
         drawn = torch.randn(self.directions, generator=self._draws)
         self.move(drawn.clamp(-self.reach, self.reach))
 
     def move(self, positions: Tensor) -> None:
-        """Set all sliders, and draw once. Source: this course. Notebook: 05."""
+        """Set all sliders, and draw once. Notebook: 05."""
         self._quiet = True
         try:
             for control, value in zip(self.sliders, positions, strict=False):
@@ -165,11 +165,11 @@ class LatentExplorer(CourseWidget):
         self._changed()
 
     def static(self, steps: tuple[float, ...] = (-2.0, 0.0, 2.0)) -> Figure:
-        """The first direction at a few positions. Source: this course. Notebook: 05."""
+        """The first direction at a few positions. Notebook: 05."""
         return spectrograms(self.sounds(steps), self.sample_rate)
 
     def sounds(self, steps: tuple[float, ...] = (-2.0, 0.0, 2.0)) -> dict[str, Tensor]:
-        """Label -> audio of the static form. Source: this course. Notebook: 05."""
+        """Label -> audio of the static form. Notebook: 05."""
         return {
             f"direction 1 at {step:+.0f} σ" if step else "not moved": self.sound(torch.tensor([step])) for step in steps
         }

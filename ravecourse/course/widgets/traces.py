@@ -49,7 +49,7 @@ class TraceScrubber(CourseWidget):
         seconds: of the recording, from its start.
     Raises:
         RaveCourseError: the recording is shorter than one latent frame, or has other channels than the model.
-    Source: this course. Notebook: 03.
+    Notebook: 03.
     """
 
     def __init__(
@@ -91,16 +91,16 @@ class TraceScrubber(CourseWidget):
 
     @property
     def seconds_per_frame(self) -> float:
-        """Of a latent frame. Source: this course. Notebook: 03."""
+        """Of a latent frame. Notebook: 03."""
         return self.hop_length / self.sample_rate
 
     @property
     def frame(self) -> int:
-        """The latent frame at the cursor. Source: this course. Notebook: 03."""
+        """The latent frame at the cursor. Notebook: 03."""
         return min(round(self.slider.value / self.seconds_per_frame), self.traces.shape[1] - 1)
 
     def snippet(self) -> Tensor:
-        """The sound from the cursor on, `[C, n]`, faded at both ends. Source: this course. Notebook: 03."""
+        """The sound from the cursor on, `[C, n]`, faded at both ends. Notebook: 03."""
         start = self.frame * self.hop_length
         cut = self.recording[:, start : start + round(self.loop_seconds * self.sample_rate)].clone()
         fade = min(round(FADE_SECONDS * self.sample_rate), cut.shape[1] // 2)
@@ -110,14 +110,14 @@ class TraceScrubber(CourseWidget):
         return levelled(cut, self._gain)
 
     def static(self, seconds: float | None = None) -> Figure:
-        """The picture with the cursor at a time; in the middle if None. Source: this course. Notebook: 03."""
+        """The picture with the cursor at a time; in the middle if None. Notebook: 03."""
         frame = self.traces.shape[1] // 2 if seconds is None else round(seconds / self.seconds_per_frame)
         figure, cursors, bars = self._figure()
         self._place(min(max(frame, 0), self.traces.shape[1] - 1), cursors, bars)
         return figure
 
     def sounds(self) -> dict[str, Tensor]:
-        """The recording. Source: this course. Notebook: 03."""
+        """The recording. Notebook: 03."""
         return {"the recording": self.recording}
 
     def _figure(self) -> tuple[Figure, list, list]:
