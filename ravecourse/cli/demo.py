@@ -237,9 +237,12 @@ def _play(
 ) -> Facts:
     """Export, reload, play, measure."""
     trained = checkpoint.load(out / "run")
-    about = {} if data else {"licence": "CC0-1.0"}
     export_torchscript(
-        out / "run", out / "model.ts", fidelity=FIDELITY, notes=f"demo, trained for {clock(seconds)}", **about
+        out / "run",
+        out / "model.ts",
+        fidelity=FIDELITY,
+        licence="not stated" if data else "CC0-1.0",
+        notes=f"demo, trained for {clock(seconds)}",
     )
     loaded = load_ts(out / "model.ts")
     render_file(out / "input.wav", out / "output.wav", loaded, buffer=PLAY_BUFFER)

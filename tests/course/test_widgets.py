@@ -301,7 +301,7 @@ def test_slow_drawing_makes_itself_rare(monkeypatch: pytest.MonkeyPatch) -> None
     timer = Hours()
     curves = widgets.LiveCurves(every=1.0, timer=timer)
 
-    def slow(last: bool) -> None:
+    def slow(progress: Progress, last: bool) -> None:
         curves.drawings += 1
         timer.now += 0.5
 
@@ -618,8 +618,8 @@ def test_the_scrubber_goes_on_playing_from_where_the_cursor_is_put(model: RAVE, 
 
 def test_a_press_while_the_last_curves_are_drawn_ends_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
     curves = widgets.LiveCurves(timer=Hours())
-    monkeypatch.setattr(curves, "_redraw", lambda last: curves.stop())
+    monkeypatch.setattr(curves, "_redraw", lambda progress, last: curves.stop())
     assert curves(told(1, spectral=1.0)) is True  # what was drawn says that it runs
     ended: list[bool] = []
-    monkeypatch.setattr(curves, "_redraw", ended.append)
+    monkeypatch.setattr(curves, "_redraw", lambda progress, last: ended.append(last))
     assert curves(told(2, spectral=1.0)) is False and ended == [True]

@@ -205,9 +205,10 @@ class ABX(CourseWidget):
         for control in self.buttons.values():
             control.disabled = self.finished
         self.image.layout.display = None if self.finished else "none"
-        if not self.finished:
+        right = self.right
+        if right is None:
             self.text.value = f"Trial {len(self.answers) + 1} of {self.trials}: listen to A, B and X. Which one is X?"
             return
         self.image.value = png(self.static())
         names = "" if self.labels == ("A", "B") else f" (A: {self.labels[0]}, B: {self.labels[1]})"
-        self.text.value = html.escape(meaning(self.right, self.trials) + names)
+        self.text.value = html.escape(meaning(right, self.trials) + names)

@@ -84,7 +84,7 @@ class LiveCurves(CourseWidget):
         stopped = self.stopped  # a press that comes while the curves are drawn ends the next step
         last = self._ended = stopped or progress.step >= progress.end
         if last or now >= self._next:
-            self._redraw(last)
+            self._redraw(progress, last)
             hear_while_busy(self.stop_button)
             self._next = now + max(self.every, (self._timer() - now) / SHARE)
         return not stopped
@@ -117,8 +117,10 @@ class LiveCurves(CourseWidget):
                 *zip(*held_out, strict=True), color="0.2", marker="o", markersize=4, linewidth=1, label="held-out sound"
             )
             legend_above(axis)
-        has_two = self.progress is not None and self.progress.phase_two_start < self.progress.end
-        finish_losses(axis, name, points, self.progress.phase_two_start if has_two else None)
+        border = None
+        if self.progress is not None and self.progress.phase_two_start < self.progress.end:
+            border = self.progress.phase_two_start
+        finish_losses(axis, name, points, border)
 
     def _start(self, now: float, step: int) -> None:
         """A training begins or goes on: forget an earlier stop, and show the widget if it is not shown."""
@@ -146,8 +148,7 @@ class LiveCurves(CourseWidget):
             if not known or known[-1][1] != value:
                 known.append((progress.step, value))
 
-    def _redraw(self, last: bool) -> None:
-        progress = self.progress
+    def _redraw(self, progress: Progress, last: bool) -> None:
         self.drawings += 1
         if live():
             self.image.value = png(self.static())
