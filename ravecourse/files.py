@@ -1,14 +1,33 @@
 """Files that are either whole or not there at all."""
 
+import errno
+import glob
 import json
 import os
+import platform
 import secrets
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ravecourse.errors import RaveCourseError
+
+HOST = f"{zlib.crc32(platform.node().encode()):08x}"  # this machine, in the names of temporary files
+
+
+def check_not_input(target: Path | str, *inputs: Path | str) -> None:
+    """Refuse to write where it would destroy what is read, by whatever name, link or spelling the two are given.
+
+    Raises:
+        RaveCourseError: `target` is one of the inputs.
+    Notebook: 09.
+    """
+    for path in map(Path, inputs):
+        with suppress(OSError):
+            if os.path.samefile(path, target):
+                raise RaveCourseError(f"{target} is the same file as the input {path}. Choose another name for it.")
 
 
 @contextmanager
@@ -23,19 +42,40 @@ def replacing(path: Path | str) -> Iterator[Path]:
     Source: this course. Notebook: 09.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+    writer = f"{HOST}-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = path.with_name(f".{path.stem}.{writer}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise RaveCourseError(
-            f"Could not write {path}: {error.strerror or error}. Free some disk space or choose another folder."
-        ) from error
+        reason = error.strerror or str(error)
+        advice = "Free some disk space" if error.errno == errno.ENOSPC else "Check that the folder can be written"
+        raise RaveCourseError(f"Could not write {path}: {reason}. {advice}, or choose another folder.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what writers of the same file left that were killed on this machine."""
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.{HOST}-*.part{glob.escape(path.suffix)}"):
+        process = left.name.removeprefix(f".{path.stem}.{HOST}-").split("-")[0]
+        if process.isdigit() and not _is_alive(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        pass
+    return True
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -46,8 +46,8 @@ def _render(arguments: Namespace) -> None:
     )
     for notice in done.notices:
         print(f"note: {notice}", file=sys.stderr)
-    seconds = done.audio.shape[1] / done.sample_rate
-    print(f"{arguments.target}: {seconds:.2f} s, {done.audio.shape[0]} channels, {done.sample_rate} Hz")
+    seconds = done.samples / done.sample_rate
+    print(f"{arguments.target}: {seconds:.2f} s, {done.channels} channels, {done.sample_rate} Hz")
 
 
 def _bench_arguments(parser: Parser) -> None:

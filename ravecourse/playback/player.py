@@ -5,8 +5,10 @@ Notebook: 08, 09.
 
 import copy
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from torch import Tensor
 from ravecourse import audio as sound
 from ravecourse.errors import RaveCourseError
 from ravecourse.export import DEFAULT_BUFFER, Model, buffer_size, load
+from ravecourse.files import check_not_input
 from ravecourse.runtime import threads
 
 MARGIN = 0.8  # share of the deadline that a safe buffer may take
@@ -39,10 +42,17 @@ class Player:
     def __init__(self, model: Model, method: str = "forward", buffer: int = DEFAULT_BUFFER, batch: int = 1) -> None:
         self.model, self.method, self.batch = model, model.method(method), batch
         self.buffer = buffer_size(model, buffer)
+        self._module: torch.jit.ScriptModule | None = None
         self.reset()
 
     def reset(self) -> None:
-        """Start again from silence. Source: this course. Notebook: 08."""
+        """Start again from silence: by the model's own `reset`, or with a new copy of a model that has none.
+
+        Notebook: 08.
+        """
+        if self._module is not None and "reset" in self._module._c._method_names():
+            self._module.reset()
+            return
         self._module = copy.deepcopy(self.model.module)
         self._call = getattr(self._module, self.method.name)
 
@@ -74,12 +84,10 @@ class Player:
             return y.repeat_interleave(method.out_ratio, -1) if method.out_ratio > 1 else y
 
 
-@dataclass(frozen=True, eq=False)
-class Rendered:
-    """What came out: `audio` [C, T] at `sample_rate`, still `delay_samples` late; and what a person should
-    know.
+class Rendered(NamedTuple):
+    """What `render` made: `audio` [C, T] at `sample_rate`, still `delay_samples` late; and notices for the person.
 
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
 
     audio: Tensor
@@ -88,35 +96,60 @@ class Rendered:
     notices: tuple[str, ...]
 
 
-def render(
-    model: Model,
-    audio: Tensor,
-    sample_rate: int,
-    *,
-    method: str = "forward",
-    buffer: int = DEFAULT_BUFFER,
-    compensate: bool = True,
-    per_channel: bool = False,
-    seed: int = 0,
-) -> Rendered:
-    """Play a whole recording through a model, block by block, with silence behind it until the last sample is
-    out.
+class RenderedFile(NamedTuple):
+    """What `render_file` wrote. `delay_samples` is the delay that is still in it. Notebook: 08."""
+
+    path: Path
+    channels: int
+    samples: int
+    sample_rate: int
+    delay_samples: int
+    notices: tuple[str, ...]
+
+    @property
+    def audio(self) -> Tensor:
+        """The file's sound, `[C, T]`, read back. Notebook: 08."""
+        return sound.read(self.path)[0]
+
+
+def play_blocks(player: Player, sounds: Iterable[Tensor], extra: int) -> Iterator[Tensor]:
+    """Play sound that comes in pieces through a player, in its blocks, with `extra` samples of silence behind it.
 
     Args:
-        audio: `[C, T]`.
-        sample_rate: of the audio, in Hz; the model's own is used where they differ.
-        method, buffer: as for `Player`.
-        compensate: take the model's delay off the beginning, so that input and output line up; `T` samples
-            come out. Where the file does not say its delay, nothing is taken off, and a second of silence is
-            played behind.
-        per_channel: run each channel through the model by itself (a mono model on a stereo recording).
-        seed: of the random draws inside the model.
+        sounds: pieces `[B, in_channels, n]` of any lengths, one after the other.
+        extra: at least so many samples come out after the last one that went in.
     Returns:
-        audio `[C, T]`, at the model's sample rate.
-    Raises:
-        RaveCourseError: no such method, channels that do not fit, or the model fails.
-    Source: this course. Notebook: 08.
+        blocks `[B, out_channels, buffer]`.
+    Notebook: 08.
     """
+    rest = torch.zeros(player.batch, player.method.in_channels, 0)
+    for piece in sounds:
+        rest = torch.cat([rest, piece], -1)
+        while rest.shape[-1] >= player.buffer:
+            yield player.process(rest[..., : player.buffer])
+            rest = rest[..., player.buffer :]
+    tail = rest.shape[-1] + extra
+    rest = torch.nn.functional.pad(rest, (0, extra + -tail % player.buffer))
+    for block in rest.split(player.buffer, -1) if rest.shape[-1] else ():
+        yield player.process(block)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How a recording of some channels and rate goes through a method."""
+
+    rate: int
+    mixed_to: int  # channels that the recording is mixed to first
+    batch: int
+    channels: int  # that come out
+    first: int  # samples of the output to leave out at the beginning
+    extra: int  # samples of silence behind the recording
+    left_in: int  # of the delay
+    aligned: bool  # the output is as long as the input
+    notices: tuple[str, ...]
+
+
+def _plan(model: Model, method: str, have: int, sample_rate: int, compensate: bool, per_channel: bool) -> _Plan:
     notices: list[str] = []
     what = model.method(method)
     rate = model.sample_rate or sample_rate
@@ -130,26 +163,96 @@ def render(
             f"The recording is at {sample_rate} Hz and the model at {rate} Hz: it was resampled, "
             f"and the output is at {rate} Hz."
         )
-        audio = sound.resample(audio, sample_rate, rate)
-    batches = _fit_channels(audio, what.in_channels, method, per_channel, notices)  # [B, in_channels, T]
-
+    separate = per_channel and what.in_channels == 1
+    mixed_to = have if separate else what.in_channels
+    if mixed_to > 2 and mixed_to != have:
+        raise RaveCourseError(
+            f"`{method}` takes {mixed_to} signals and the file has {have}. Give it what `encode` of the same model wrote."
+        )
+    if have > mixed_to:
+        notices.append(f"The recording has {have} channels and the model takes {mixed_to}: they were mixed.")
+    elif have < mixed_to:
+        notices.append(f"The recording has {have} channel and the model takes {mixed_to}: all get the same.")
     delay = model.delay_samples(method)
     if delay is None:
         notices.append("The file does not say its delay; the output is not lined up with the input.")
-    length = batches.shape[-1]
-    tail = rate if delay is None else delay
-    player = Player(model, method, buffer, len(batches))
-    padded = torch.nn.functional.pad(batches, (0, tail + -(length + tail) % player.buffer))
+    batch = have if separate else 1
+    aligned = compensate and delay is not None
+    return _Plan(
+        rate,
+        mixed_to,
+        batch,
+        batch * what.out_channels,
+        (delay or 0) if aligned else 0,
+        rate if delay is None else delay,
+        0 if aligned else delay or 0,
+        aligned,
+        tuple(notices),
+    )
+
+
+def _played(
+    model: Model, method: str, buffer: int, plan: _Plan, sounds: Iterable[Tensor], seed: int
+) -> Iterator[Tensor]:
+    """Pieces `[mixed_to, n]` at the model's rate to pieces `[channels, n]`, cut to what is kept."""
+    player = Player(model, method, buffer, plan.batch)
+    came = went = 0
+
+    def counted() -> Iterator[Tensor]:
+        nonlocal came
+        for piece in sounds:
+            came += piece.shape[-1]
+            yield piece.reshape(plan.batch, -1, piece.shape[-1])
+
     with torch.random.fork_rng(devices=[]), threads(1):
         torch.manual_seed(seed)
-        out = (
-            torch.cat([player.process(block) for block in padded.split(player.buffer, -1)], -1)
-            if length
-            else torch.zeros(len(batches), what.out_channels, 0)
-        )
-    first = delay if compensate and delay is not None else 0
-    end = first + length if compensate and delay is not None else length + tail
-    return Rendered(out[..., first:end].flatten(0, 1), rate, (delay or 0) - first, tuple(notices))
+        skip = plan.first
+        for block in play_blocks(player, counted(), plan.extra):
+            block = block[..., skip:].flatten(0, 1)
+            skip = max(0, skip - player.buffer)
+            longest = came if plan.aligned else came + plan.extra
+            # What is still to come is known only at the end; until then every block belongs to the output.
+            if went + block.shape[-1] > longest:
+                block = block[..., : max(0, longest - went)]
+            went += block.shape[-1]
+            if block.shape[-1]:
+                yield block
+
+
+def render(
+    model: Model,
+    audio: Tensor,
+    sample_rate: int,
+    *,
+    method: str = "forward",
+    buffer: int = DEFAULT_BUFFER,
+    compensate: bool = True,
+    per_channel: bool = False,
+    seed: int = 0,
+) -> Rendered:
+    """Play a whole recording through a model, block by block, with silence behind it until the last sample is out.
+
+    Args:
+        audio: `[C, T]`.
+        sample_rate: of the audio, in Hz; the model's own is used where they differ.
+        method, buffer: as for `Player`.
+        compensate: take the model's delay off the beginning, so that input and output line up; `T` samples
+            come out. Where the file does not say its delay, nothing is taken off, and a second of silence is
+            played behind.
+        per_channel: run each channel through the model by itself (a mono model on a stereo recording).
+        seed: random seed of the draws inside the model.
+    Returns:
+        audio `[C, T]`, at the model's sample rate.
+    Raises:
+        RaveCourseError: no such method, channels that do not fit, or the model fails.
+    Notebook: 08.
+    """
+    _check_seed(seed)
+    plan = _plan(model, method, len(audio), sample_rate, compensate, per_channel)
+    audio = sound.to_channels(sound.resample(audio, sample_rate, plan.rate), plan.mixed_to)
+    pieces = list(_played(model, method, buffer, plan, [audio] if audio.shape[-1] else [], seed))
+    whole = torch.cat(pieces, -1) if pieces else torch.zeros(plan.channels, 0)
+    return Rendered(whole, plan.rate, plan.left_in, plan.notices)
 
 
 def render_file(
@@ -162,48 +265,38 @@ def render_file(
     compensate: bool = True,
     per_channel: bool = False,
     seed: int = 0,
-) -> Rendered:
-    """Play a sound file through a model and write what comes out; arguments as for `render`.
+) -> RenderedFile:
+    """Play a sound file of any length through a model and write what comes out; memory stays flat.
 
     Latents and other control signals, which go beyond full scale, are written as 32-bit float samples.
 
+    Args:
+        source, target: sound files; not the same one.
+        model: a loaded model or the path of a `.ts`.
+        method, buffer, compensate, per_channel, seed: as for `render`.
     Raises:
-        RaveCourseError: a file cannot be read or written; see `render`.
-    Source: this course. Notebook: 08.
+        RaveCourseError: a file cannot be read or written, the target is the source or cannot hold the values; see
+            `render`.
+    Notebook: 08.
     """
+    _check_seed(seed)
     model = model if isinstance(model, Model) else load(model)
+    check_not_input(target, source, model.path)
     what = model.method(method)
-    audio, rate = sound.read(source)
-    done = render(
-        model,
-        audio,
-        rate,
-        method=method,
-        buffer=buffer,
-        compensate=compensate,
-        per_channel=per_channel,
-        seed=seed,
-    )
-    sound.write(target, done.audio, done.sample_rate, "FLOAT" if what.out_ratio > 1 else "PCM_24")
-    return done
+    about = sound.info(source)
+    plan = _plan(model, method, about.channels, about.sample_rate, compensate, per_channel)
+    expected = round(about.duration_seconds * plan.rate) + (0 if plan.aligned else plan.extra)
+    subtype = "FLOAT" if what.out_ratio > 1 else "PCM_24"
+    with sound.writer(target, plan.rate, plan.channels, subtype, expected) as file:
+        for block in _played(model, method, buffer, plan, sound.blocks(source, plan.rate, plan.mixed_to), seed):
+            file.write(block)
+    notices = (*plan.notices, *([f"The recording {about.notice}."] if about.notice else []))
+    return RenderedFile(Path(target), plan.channels, file.samples, plan.rate, plan.left_in, notices)
 
 
-def _fit_channels(audio: Tensor, wanted: int, method: str, per_channel: bool, notices: list[str]) -> Tensor:
-    """`[C, T]` to `[B, wanted, T]`."""
-    have = len(audio)
-    if per_channel and wanted == 1:
-        return audio[:, None]
-    if have == wanted:
-        return audio[None]
-    if wanted > 2:
-        raise RaveCourseError(
-            f"`{method}` takes {wanted} signals and the file has {have}. Give it what `encode` of the same model wrote."
-        )
-    if have > wanted:
-        notices.append(f"The recording has {have} channels and the model takes {wanted}: they were mixed.")
-    else:
-        notices.append(f"The recording has {have} channel and the model takes {wanted}: all get the same.")
-    return sound.to_channels(audio, wanted)[None]
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**63:
+        raise RaveCourseError(f"The random seed is {seed}; use a whole number from 0 to 2^63 - 1.")
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ def test_a_full_disk_is_told(work: Path, monkeypatch: pytest.MonkeyPatch, capsys
         with open("/dev/full", "w") as file:
             file.write("x" * 100000)
 
-    monkeypatch.setattr("soundfile.write", full)
+    monkeypatch.setattr("soundfile.SoundFile.write", full)
     status, _, err = call(capsys, "render", work / "model.ts", work / "sounds" / "0.wav", work / "o.wav")
     assert status == 2 and "space" in err and err.count("\n") == 1
     monkeypatch.setattr("torch.save", full)

@@ -105,6 +105,7 @@ def test_the_external_is_found_in_its_folder_or_below(machine: Path) -> None:
 
 
 def test_without_torch_it_says_what_to_type(machine: Path, monkeypatch, capsys) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     for module in ("torch", "torchaudio"):
         monkeypatch.setitem(sys.modules, module, None)
     assert look("PyTorch").status == look("torchaudio").status == doctor.MISSING
@@ -112,6 +113,12 @@ def test_without_torch_it_says_what_to_type(machine: Path, monkeypatch, capsys) 
     assert doctor.run() == 1
     printed = capsys.readouterr().out
     assert "Not ready: PyTorch, device, torchaudio missing." in printed
+
+
+def test_packages_from_elsewhere_are_not_called_a_missing_torch(machine: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setenv("PYTHONPATH", "/somewhere/else")
+    assert look("PyTorch").advice.startswith("unset PYTHONPATH (it is /somewhere/else")
 
 
 def test_a_full_disk_is_seen(machine: Path, monkeypatch) -> None:
