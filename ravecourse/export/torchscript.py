@@ -20,6 +20,7 @@ METADATA = "metadata.json"  # name of the extra file that this course writes int
 TYPES = ("bool", "int", "float", "str", "tensor", "buffer")  # attribute types by their code
 SMALLEST_BUFFER = 64  # samples; what nn~ is given where all ratios are smaller
 DEFAULT_BUFFER = 4096
+LONGEST_DELAY = 1 << 22  # samples; metadata that say more are wrong
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class Model:
         rate = self.metadata.get("sample_rate")
         for name in ("sample_rate", "sampling_rate", "sr"):
             rate = rate or _number(_attribute(self.module, name))
-        return int(rate) if isinstance(rate, int | float) and rate > 0 else None
+        known = isinstance(rate, int | float) and not isinstance(rate, bool) and 1000 <= rate <= 768000
+        return int(rate) if known else None
 
     def method(self, name: str = "forward") -> Method:
         """The method called `name`.
@@ -95,11 +97,12 @@ class Model:
 
         Source: this course. Notebook: 09.
         """
-        names = {"forward": "delay_samples", "decode": "decode_delay_samples"}
-        if method == "encode" and "encode_delay_frames" in self.metadata:
-            return int(self.metadata["encode_delay_frames"]) * self.methods["encode"].out_ratio
-        delay = self.metadata.get(names.get(method, ""))
-        return delay if isinstance(delay, int) and delay >= 0 else None
+        fields = {"forward": "delay_samples", "decode": "decode_delay_samples", "encode": "encode_delay_frames"}
+        delay = self.metadata.get(fields.get(method, ""))
+        if not isinstance(delay, int) or isinstance(delay, bool) or delay < 0:
+            return None
+        samples = delay * (self.methods["encode"].out_ratio if method == "encode" else 1)
+        return samples if samples <= LONGEST_DELAY else None
 
 
 def buffer_size(model: Model, asked: int = DEFAULT_BUFFER) -> int:

@@ -1,6 +1,12 @@
-"""An exported file does what the model does, says so itself, and is kept only when it is proven."""
+"""An exported file does what the model does, says so itself, and is kept only when it is verified."""
 
+import dataclasses
+import functools
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +19,7 @@ from ravecourse.export import contract, exporter, verify
 from ravecourse.model import checkpoint
 from ravecourse.model.checkpoint import Checkpoint
 from ravecourse.model.rave import RAVE
+from ravecourse.playback import player
 
 
 def small(**options: object) -> RAVE:
@@ -182,3 +189,80 @@ def test_mistakes(tmp_path: Path) -> None:
     with pytest.raises(RaveCourseError, match="no checkpoint"):
         exporter.export_torchscript(tmp_path / "nothing", tmp_path / "m.ts")
     assert not (tmp_path / "m.ts").exists()
+
+
+# --- what can go wrong while it is written ----------------------------------------------------------------------------
+
+
+KILLED = """
+import os, signal, sys
+from ravecourse.config import preset
+from ravecourse.export import exporter
+from ravecourse.model import RAVE
+exporter.verify_file = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
+exporter.export_model(RAVE(preset("tiny", capacity=4)).eval(), __import__("pathlib").Path(sys.argv[1]), latent_size=2, about={})
+"""
+
+
+def test_what_a_killed_export_leaves_is_removed_by_the_next(tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "m.ts"], timeout=120)
+    assert ran.returncode == -signal.SIGKILL
+    left = [path.name for path in tmp_path.iterdir()]
+    assert len(left) == 1 and left[0].startswith(".m.") and ".part" in left[0]
+    other = tmp_path / left[0].replace(f"-{left[0].split('-')[1]}-", f"-{os.getpid()}-")  # of a process that lives
+    other.write_bytes(b"being written")
+    exporter.export_model(small(), tmp_path / "m.ts", latent_size=2, about={})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["m.ts", other.name])
+
+
+def test_the_verification_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in TMPDIR, which may be full or not there at all."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
+    exporter.export_model(small(), tmp_path / "m.ts", latent_size=2, about={})
+    assert [path.name for path in tmp_path.iterdir()] == ["m.ts"]
+
+
+@pytest.mark.parametrize("room", [0, 1000, 100_000, 200_000])
+def test_a_full_disk_in_the_middle_is_one_sentence(tmp_path: Path, room: int) -> None:
+    """A limit on the size of files stands for the disk: the write fails after `room` bytes."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from ravecourse.cli import main\n"
+        f"signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
+        "sys.exit(main(['export', sys.argv[1], sys.argv[2], '--latent-size', '2']))"
+    )
+    run = saved(small(), tmp_path / "run")
+    (tmp_path / "m.ts").write_bytes(b"what was here before")
+    ran = subprocess.run(
+        [sys.executable, "-c", code, run, tmp_path / "m.ts"], capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode == 2, (ran.returncode, ran.stderr)
+    assert ran.stderr.startswith("ravecourse export: Could not write") and ran.stderr.count("\n") == 1, ran.stderr
+    assert (tmp_path / "m.ts").read_bytes() == b"what was here before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.ts", "run"]
+
+
+@pytest.mark.parametrize("field", ["encode_delay_frames", "delay_samples", "decode_delay_samples", "sample_rate"])
+@pytest.mark.parametrize("value", ["x", [], None, {}, -1, 10**12, 1.5, True, "48000"])
+def test_metadata_of_others_are_not_trusted(tmp_path: Path, field: str, value: object) -> None:
+    loaded = contract.load(exported(tmp_path))
+    model = dataclasses.replace(loaded, metadata={**loaded.metadata, field: value})
+    for method in model.methods:
+        assert model.delay_samples(method) is None or 0 <= model.delay_samples(method) <= 1 << 22
+    assert model.sample_rate is None or model.sample_rate == 48000
+    for method in ("forward", "encode"):
+        made = player.render(model, torch.zeros(1, 3000), 48000, method=method)
+        assert made.audio.isfinite().all()
+
+
+@functools.cache
+def _exported_file(folder: Path) -> Path:
+    exporter.export_model(RAVE(preset("tiny", capacity=4)).eval(), folder / "m.ts", latent_size=2, about={})
+    return folder / "m.ts"
+
+
+def exported(tmp_path: Path) -> Path:
+    """One small export for all tests of this process."""
+    folder = tmp_path.parent / "exported"
+    folder.mkdir(exist_ok=True)
+    return _exported_file(folder)

@@ -3,6 +3,9 @@
 import itertools
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -275,7 +278,77 @@ def test_smallest_safe_buffer_is_where_the_work_fits(tmp_path: Path) -> None:
     assert [m.buffer for m in found] == [64 * 2**i for i in range(len(found))]
     assert not any(m.safe() for m in found[:-1])
     assert found[-1].safe() or found[-1].buffer == realtime.LARGEST_BUFFER
-    hopeless = save(Slow(20), tmp_path, sample_rate=40_000_000)
+    hopeless = save(Slow(200), tmp_path, sample_rate=768_000)
     assert realtime.smallest_safe_buffer(hopeless, seconds=0.05, largest=128) is None
     easy = save(Slow(1), tmp_path, sample_rate=8000)
     assert realtime.smallest_safe_buffer(easy, seconds=0.05) in (64, 128)
+
+
+# --- long files, and files that are read ------------------------------------------------------------------------------
+
+
+MEMORY = """
+import resource, sys, torch
+torch.set_num_threads(1)
+from ravecourse.export import load
+from ravecourse.playback import render_file
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+model = load(sys.argv[1])
+render_file(sys.argv[2], sys.argv[4], model, method=sys.argv[5])
+before = peak()
+render_file(sys.argv[3], sys.argv[4], model, method=sys.argv[5])
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize("method", ["forward", "encode"])
+def test_memory_is_flat_over_a_long_file(method: str, tmp_path: Path) -> None:
+    """Half an hour takes no more than ten seconds do: it used to take 0.2 to 0.4 GB a minute."""
+    model = RAVE(preset("tiny", capacity=4, sample_rate=8000)).eval()
+    export_model(model, tmp_path / "m.ts", latent_size=8, about={})
+    second = 0.1 * torch.randn(1, 8000)
+    for name, seconds in (("short.wav", 10), ("long.wav", 1800)):
+        with sound.writer(tmp_path / name, 8000, 1, "PCM_16") as file:
+            for _ in range(seconds):
+                file.write(second)
+    command = [sys.executable, "-c", MEMORY, *(str(tmp_path / n) for n in ("m.ts", "short.wav", "long.wav", "o.wav"))]
+    ran = subprocess.run([*command, method], capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    assert int(ran.stdout) < 40, "MB more than for ten seconds"
+    assert sound.info(tmp_path / "o.wav").duration_seconds == pytest.approx(1800)
+
+
+def spellings(folder: Path, file: Path) -> list[Path]:
+    """Other ways to name a file."""
+    (folder / "link.wav").symlink_to(file)
+    os.link(file, folder / "hard.wav")
+    return [file, folder / "." / "x" / ".." / file.name, folder / "link.wav", folder / "hard.wav"]
+
+
+def test_the_recording_is_never_written_over(tmp_path: Path) -> None:
+    model = save(Gain(1, 1.0), tmp_path)
+    (tmp_path / "x").mkdir()
+    source = tmp_path / "take.wav"
+    sound.write(source, torch.rand(1, 5000), 48000)
+    kept = source.read_bytes()
+    for target in spellings(tmp_path, source):
+        with pytest.raises(RaveCourseError, match="same file as the input"):
+            realtime.render_file(source, target, model)
+        assert source.read_bytes() == kept
+    with pytest.raises(RaveCourseError, match="same file as the input"):
+        realtime.render_file(source, model.path, model)
+
+
+def test_a_file_is_rendered_as_its_sound_is(tmp_path: Path) -> None:
+    """Block by block from the file equals the whole at once, at other rates and lengths too."""
+    export_model(RAVE(preset("tiny", capacity=4)).eval(), tmp_path / "m.ts", latent_size=8, about={})
+    for seconds, rate in ((0.0, 48000), (0.01, 48000), (3.3, 48000), (25.0, 44100), (1.0, 22050)):
+        heard = 0.1 * torch.randn(1, round(seconds * rate), generator=torch.Generator().manual_seed(1))
+        sound.write(tmp_path / "in.wav", heard, rate, "FLOAT")
+        for method in ("forward", "encode"):
+            whole = realtime.render(contract.load(tmp_path / "m.ts"), heard, rate, method=method)
+            done = realtime.render_file(tmp_path / "in.wav", tmp_path / "out.wav", tmp_path / "m.ts", method=method)
+            assert (done.samples, done.sample_rate, done.channels) == (whole.audio.shape[1], 48000, len(whole.audio))
+            expected = whole.audio.clamp(-1, 1 - 2**-23) if method == "forward" else whole.audio  # 24 bits, or floats
+            torch.testing.assert_close(done.audio, expected, rtol=0, atol=2**-23 if method == "forward" else 1e-6)

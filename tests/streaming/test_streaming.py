@@ -424,3 +424,36 @@ def test_memory_does_not_grow() -> None:
     steady = kept_after([1] * 20)
     assert kept_after([1] * 40) == steady
     assert kept_after([64, 1]) == steady
+
+
+# --- reset ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["eager", "scripted"])
+@pytest.mark.parametrize(("name", "causal"), [(name, causal) for name in PRESETS for causal in (False, True)])
+def test_after_reset_a_stream_is_as_if_just_made(name: str, causal: bool, form: str) -> None:
+    """Bit for bit, whatever it played before, and also where the batch was another one."""
+    model = tiny_width(name, causal=causal, lookahead_upsampling=not causal)
+    hop = model.hop_length
+    x = signal(11 * hop, batch=2)
+
+    def played(stream: nn.Module, audio: Tensor, sizes: tuple[int, ...]) -> dict[str, Tensor]:
+        out = {}
+        for method, given, unit in (("encode", audio, hop), ("forward", audio, hop)):
+            stream.reset()
+            torch.manual_seed(0)
+            out[method] = in_blocks(getattr(stream, method), given, sizes, unit)
+        return out
+
+    fresh = StreamingRAVE(model, 4).eval()
+    fresh = torch.jit.script(fresh) if form == "scripted" else fresh
+    torch.manual_seed(0)
+    first = in_blocks(fresh, x, (1, 2, 3), hop)
+    used = StreamingRAVE(model, 4).eval()
+    used = torch.jit.script(used) if form == "scripted" else used
+    for before in (x, x[:1], 0.5 * x.flip(-1)):
+        in_blocks(used, before, (2, 1), hop)
+        again = played(used, x, (1, 2, 3))
+        assert torch.equal(again["forward"], first)
+        in_blocks(used.decode, again["encode"], (1, 3), 1)
+        assert torch.equal(played(used, x, (1, 2, 3))["encode"], again["encode"])
