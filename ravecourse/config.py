@@ -12,6 +12,9 @@ from typing import Any
 from ravecourse.errors import RaveCourseError
 
 
+LARGEST_BATCH = 1 << 26  # samples
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Everything that fixes the shape of a model; two models with equal records can share weights.
@@ -47,7 +50,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         problems = [
             (self.architecture not in ("v1", "v2"), f"architecture is {self.architecture!r}; use 'v1' or 'v2'"),
-            (self.channels < 1, f"channels is {self.channels}; use 1 for mono, 2 for stereo"),
+            (not 1 <= self.channels <= 64, f"channels is {self.channels}; use 1 for mono, 2 for stereo"),
             (self.n_bands not in (4, 8, 16), f"n_bands is {self.n_bands}; use 4, 8 or 16"),
             (self.pqmf not in ("kaiser", "refined"), f"pqmf is {self.pqmf!r}; use 'kaiser' or 'refined'"),
             (not self.ratios or min(self.ratios) < 2, f"ratios is {self.ratios}; every stage divides by 2 or more"),
@@ -140,6 +143,13 @@ class TrainingConfig:
         for name in ("phase_two_steps", "waveform_steps"):
             if getattr(self, name) < 0:
                 raise RaveCourseError(f"{name} is {getattr(self, name)}; give 0 (none) or more.")
+        if not 0 <= self.seed < 2**63:
+            raise RaveCourseError(f"seed is {self.seed}; use a whole number from 0 to 2^63 - 1.")
+        if self.batch_size * self.crop_samples > LARGEST_BATCH:
+            raise RaveCourseError(
+                f"batch_size {self.batch_size} times crop_samples {self.crop_samples} is more sound than any memory "
+                f"can train on at once; use at most {LARGEST_BATCH} samples in a batch."
+            )
         if self.discriminator_every < 2:
             raise RaveCourseError(
                 f"discriminator_every is {self.discriminator_every}; from 2 on, "

@@ -17,9 +17,7 @@ def phase_one(name: str = "tiny") -> Sheet:
     """
     config = preset(name)
     sheet = Sheet("Phase one: sound, bands, encoder, latent, decoder, bands, sound, and the losses between them", 396)
-    sheet.text(
-        LEFT, 26, f"Phase one: representation learning (preset {config.preset})", 17, INK, "start", "bold"
-    )
+    sheet.text(LEFT, 26, f"Phase one: representation learning (preset {config.preset})", 17, INK, "start", "bold")
     _row(sheet, config, frozen=False)
     low = TOP + HEIGHT
     _loss(sheet, 192, "KL divergence", "the latent against a standard normal", [(_middle(3), low)])
@@ -46,11 +44,11 @@ def phase_two(name: str = "tiny") -> Sheet:
         sheet.line((_middle(i), 227), (_middle(i), 395), (216 if i == 0 else WIDTH - 216, 395), dashed=True)
     sheet.arrow((x + 60, 258), (x + 60, 278), (250, 278), (250, 296))
     sheet.arrow((x + 176, 258), (x + 176, 278), (WIDTH - 250, 278), (WIDTH - 250, 296))
-    sheet.box(116, 300, 268, 74, "hinge loss", ["discriminators: tell the two apart", "decoder: pass for a recording"], PURPLE)
-    sheet.box(WIDTH - 384, 300, 268, 74, "feature matching", ["alike in every layer", "of the discriminators"], PURPLE)
-    sheet.text(
-        WIDTH / 2, 400, "the spectral distances of phase one remain in the loss", 14, GREY, room=560
+    sheet.box(
+        116, 300, 268, 74, "hinge loss", ["discriminators: tell the two apart", "decoder: pass for a recording"], PURPLE
     )
+    sheet.box(WIDTH - 384, 300, 268, 74, "feature matching", ["alike in every layer", "of the discriminators"], PURPLE)
+    sheet.text(WIDTH / 2, 400, "the spectral distances of phase one remain in the loss", 14, GREY, room=560)
     return sheet
 
 

@@ -74,11 +74,13 @@ def _card_arguments(parser: Parser) -> None:
 
 def _card(arguments: Namespace) -> None:
     from ravecourse.evaluation import model_card
-    from ravecourse.files import write_text
+    from ravecourse.files import check_not_input, write_text
     from ravecourse.model import checkpoint
 
     out = with_suffix(arguments.out, ".md") if arguments.out else None
     weights = with_suffix(arguments.weights, ".pt") if arguments.weights else None
+    for target in filter(None, (out, weights)):
+        check_not_input(target, checkpoint.file_of(arguments.run))
     text = model_card(
         arguments.run, arguments.data, name=arguments.name, licence=arguments.licence, about=arguments.about
     )

@@ -56,9 +56,9 @@ def _bench_arguments(parser: Parser) -> None:
 
 
 def _bench(arguments: Namespace) -> None:
-    from ravecourse.playback import benching
+    from ravecourse.playback import benchmark
 
-    benching.run(arguments.what, arguments.seconds)
+    benchmark.run(arguments.what, arguments.seconds)
 
 
 def _presets_arguments(parser: Parser) -> None:

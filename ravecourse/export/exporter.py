@@ -14,7 +14,7 @@ import torch
 
 from ravecourse import __version__
 from ravecourse.errors import RaveCourseError
-from ravecourse.files import replacing
+from ravecourse.files import check_not_input, replacing
 from ravecourse.model import RAVE, checkpoint, latent
 from ravecourse.streaming import StreamingRAVE
 
@@ -193,6 +193,7 @@ def export_torchscript(
         RaveCourseError: no checkpoint, values out of range, or a file that fails its verification (see `export_model`).
     Notebook: 09.
     """
+    check_not_input(target, checkpoint.file_of(source))
     found = checkpoint.load(source)
     model = checkpoint.model_of(found).eval()
     if latent_size is None:

@@ -136,7 +136,7 @@ def load(path: Path | str) -> Checkpoint:
         RaveCourseError: nothing there, not a checkpoint, damaged, or written by another version.
     Source: this course. Notebook: 04.
     """
-    path = _file(path)
+    path = file_of(path)
     content = _read(path)
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise RaveCourseError(
@@ -254,7 +254,13 @@ def _count(value: Any) -> int:
     return value
 
 
-def _file(path: Path | str) -> Path:
+def file_of(path: Path | str) -> Path:
+    """The checkpoint file that a run folder holds, or that `path` is.
+
+    Raises:
+        RaveCourseError: there is none.
+    Notebook: 04.
+    """
     path = Path(path)
     if path.is_dir():
         if not (path / NAME).is_file():

@@ -1,8 +1,16 @@
 """Models at play: block by block in Python, in Pure Data, and how fast they are."""
 
-from . import benching, patch_assets, player, puredata, puredata_live
-from .benching import playable, untrained
-from .player import MARGIN, Measurement, Player, measure, measure_buffers, render, render_file, smallest_safe_buffer
+from . import benchmark, patch_assets, player, puredata, puredata_live
+from .benchmark import (
+    MARGIN,
+    Measurement,
+    measure,
+    measure_buffers,
+    playable,
+    smallest_safe_buffer,
+    untrained,
+)
+from .player import Player, render, render_file
 from .puredata import RATE, Patch, expected, play, symbol
 from .puredata_live import Live, live, processor
 
@@ -13,7 +21,7 @@ __all__ = [
     "Measurement",
     "Patch",
     "Player",
-    "benching",
+    "benchmark",
     "expected",
     "live",
     "measure",

@@ -1,10 +1,9 @@
-"""Run any nn~ model in Python as nn~ runs it: render a sound block by block, and measure whether it keeps up.
+"""Run any nn~ model in Python as nn~ runs it: render a sound block by block.
 
-Notebook: 08, 09.
+Notebook: 08.
 """
 
 import copy
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,6 @@ from ravecourse.errors import RaveCourseError
 from ravecourse.export import DEFAULT_BUFFER, Model, buffer_size, load
 from ravecourse.files import check_not_input
 from ravecourse.runtime import threads
-
-MARGIN = 0.8  # share of the deadline that a safe buffer may take
-LARGEST_BUFFER = 16384
-WARM_UP_CALLS = 4
 
 
 class Player:
@@ -297,107 +292,3 @@ def render_file(
 def _check_seed(seed: int) -> None:
     if not 0 <= seed < 2**63:
         raise RaveCourseError(f"The random seed is {seed}; use a whole number from 0 to 2^63 - 1.")
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """How long a method took for blocks of `buffer` samples on this machine, with one thread.
-
-    Times are in milliseconds. `real_time_factor` is the time that the sound lasts over the time that
-    computing it
-    took: above 1 it keeps up on average; `p99_ms` below `deadline_ms` it keeps up in all but one block of a
-    hundred.
-    Source: this course. Notebook: 09.
-    """
-
-    method: str
-    buffer: int
-    blocks: int
-    median_ms: float
-    p99_ms: float
-    deadline_ms: float
-    real_time_factor: float
-
-    def safe(self, margin: float = MARGIN) -> bool:
-        """Whether all but one block of a hundred take less than `margin` of the deadline. Notebook: 09."""
-        return self.p99_ms < margin * self.deadline_ms
-
-
-def measure(
-    model: Model, method: str = "forward", buffer: int = DEFAULT_BUFFER, seconds: float = 2.0, batch: int = 1
-) -> Measurement:
-    """Time a method block by block on quiet noise, on a copy, after warming up another copy.
-
-    Args:
-        method, buffer, batch: as for `Player`.
-        seconds: of computing, above 0; at least 30 blocks are timed.
-    Raises:
-        RaveCourseError: no such method, or the model fails.
-    Source: this course. Notebook: 09.
-    """
-    player = Player(model, method, buffer, batch)
-    rate = model.sample_rate or 48000
-    generator = torch.Generator().manual_seed(0)
-    block = 0.1 * torch.randn(batch, player.method.in_channels, player.buffer, generator=generator)
-    times: list[float] = []
-    with threads(1), torch.random.fork_rng(devices=[]):
-        for _ in range(WARM_UP_CALLS):  # the first calls compile: ten to fifty times slower than the rest
-            player.process(block)
-        player.reset()
-        player.process(block)
-        end = time.perf_counter() + seconds
-        while len(times) < 30 or time.perf_counter() < end:
-            start = time.perf_counter()
-            player.process(block)
-            times.append(time.perf_counter() - start)
-    spent = torch.tensor(times, dtype=torch.float64) * 1000
-    deadline = 1000 * player.buffer / rate
-    return Measurement(
-        method,
-        player.buffer,
-        len(times),
-        float(spent.median()),
-        float(spent.quantile(0.99)),
-        deadline,
-        deadline / float(spent.mean()),
-    )
-
-
-def measure_buffers(
-    model: Model,
-    method: str = "forward",
-    margin: float = MARGIN,
-    seconds: float = 1.0,
-    largest: int = LARGEST_BUFFER,
-) -> list[Measurement]:
-    """Measure buffers from the smallest possible on, doubling, until one is safe or `largest` is passed.
-
-    Raises:
-        RaveCourseError: as `measure`.
-    Source: this course. Notebook: 09.
-    """
-    found, buffer = [], model.smallest_buffer
-    while not found or (not found[-1].safe(margin) and buffer <= largest):
-        found.append(measure(model, method, buffer, seconds))
-        buffer *= 2
-    return found
-
-
-def smallest_safe_buffer(
-    model: Model,
-    method: str = "forward",
-    margin: float = MARGIN,
-    seconds: float = 1.0,
-    largest: int = LARGEST_BUFFER,
-) -> int | None:
-    """The smallest power of two of samples that this machine computes in time, or None where none up to
-    `largest` is.
-
-    In time: all but one block of a hundred take less than `margin` of the time that the block lasts.
-
-    Raises:
-        RaveCourseError: as `measure`.
-    Source: this course. Notebook: 09.
-    """
-    last = measure_buffers(model, method, margin, seconds, largest)[-1]
-    return last.buffer if last.safe(margin) else None

@@ -16,6 +16,7 @@ from ravecourse.files import replacing, write_json
 from .phrases import PHRASES, bars_phrase
 
 INSTRUMENTS: tuple[str, ...] = ("strings", "bars", "voice")
+LONGEST_SECONDS = 24 * 3600
 FILE_SECONDS = 30.0
 VERSION = 1  # raise it when the same seed begins to sound different
 PEAK = 10 ** (-1.5 / 20)
@@ -168,6 +169,8 @@ def _check(instrument: str, seconds: float, seed: int, sample_rate: int) -> None
         raise RaveCourseError(f"There is no instrument {instrument!r}. Choose from {', '.join(INSTRUMENTS)}.")
     if not (math.isfinite(seconds) and seconds * sample_rate >= 1):
         raise RaveCourseError(f"A length of {seconds:g} s cannot be rendered. Ask for a length above 0.")
+    if seconds > LONGEST_SECONDS:
+        raise RaveCourseError(f"{seconds / 60:g} minutes are too long. Ask for {LONGEST_SECONDS // 60} at most.")
     if seed < 0:
         raise RaveCourseError(f"The seed is {seed}. Choose 0 or a positive whole number.")
     if not 16000 <= sample_rate <= 192000:

@@ -20,6 +20,7 @@ from ravecourse.errors import RaveCourseError
 from ravecourse.export import contract
 from ravecourse.export.exporter import export_model
 from ravecourse.model.rave import RAVE
+from ravecourse.playback import benchmark
 from ravecourse.playback import player as realtime
 
 RATE = 8000
@@ -215,7 +216,7 @@ def test_random_draws_follow_the_seed_and_leave_the_global_one_alone(tmp_path: P
     before = torch.random.get_rng_state()
     one, same, other = (realtime.render(model, x, RATE, seed=s).audio for s in (1, 1, 2))
     assert torch.equal(one, same) and not torch.equal(one, other)
-    realtime.measure(model, buffer=64, seconds=0.01)
+    benchmark.measure(model, buffer=64, seconds=0.01)
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -257,7 +258,7 @@ class Slow(nn.Module):
 
 def test_measuring_counts_and_leaves_the_model_alone(tmp_path: Path) -> None:
     model = save(Slow(50), tmp_path, sample_rate=48000)
-    found = realtime.measure(model, buffer=1000, seconds=0.2)
+    found = benchmark.measure(model, buffer=1000, seconds=0.2)
     assert found.buffer == 1024 and found.deadline_ms == pytest.approx(1024 / 48)
     assert found.blocks >= 30 and 0 < found.median_ms <= found.p99_ms
     assert found.real_time_factor <= found.deadline_ms / found.median_ms * 1.5
@@ -265,8 +266,8 @@ def test_measuring_counts_and_leaves_the_model_alone(tmp_path: Path) -> None:
 
 
 def test_more_work_measures_as_slower(tmp_path: Path) -> None:
-    quick = realtime.measure(save(Slow(2), tmp_path), buffer=64, seconds=0.1)
-    slow = realtime.measure(save(Slow(100), tmp_path), buffer=64, seconds=0.1)
+    quick = benchmark.measure(save(Slow(2), tmp_path), buffer=64, seconds=0.1)
+    slow = benchmark.measure(save(Slow(100), tmp_path), buffer=64, seconds=0.1)
     assert slow.median_ms > 5 * quick.median_ms
     assert slow.real_time_factor < quick.real_time_factor / 5
 
@@ -274,14 +275,14 @@ def test_more_work_measures_as_slower(tmp_path: Path) -> None:
 def test_smallest_safe_buffer_is_where_the_work_fits(tmp_path: Path) -> None:
     """Work that takes a fixed time a call fits into a long block and not into a short one."""
     model = save(Slow(20), tmp_path, sample_rate=192_000)
-    found = realtime.measure_buffers(model, seconds=0.1)
+    found = benchmark.measure_buffers(model, seconds=0.1)
     assert [m.buffer for m in found] == [64 * 2**i for i in range(len(found))]
     assert not any(m.safe() for m in found[:-1])
-    assert found[-1].safe() or found[-1].buffer == realtime.LARGEST_BUFFER
+    assert found[-1].safe() or found[-1].buffer == benchmark.LARGEST_BUFFER
     hopeless = save(Slow(200), tmp_path, sample_rate=768_000)
-    assert realtime.smallest_safe_buffer(hopeless, seconds=0.05, largest=128) is None
+    assert benchmark.smallest_safe_buffer(hopeless, seconds=0.05, largest=128) is None
     easy = save(Slow(1), tmp_path, sample_rate=8000)
-    assert realtime.smallest_safe_buffer(easy, seconds=0.05) in (64, 128)
+    assert benchmark.smallest_safe_buffer(easy, seconds=0.05) in (64, 128)
 
 
 # --- long files, and files that are read ------------------------------------------------------------------------------

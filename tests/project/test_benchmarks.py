@@ -10,8 +10,7 @@ import torch
 from benchmarks import endurance, floor
 from ravecourse.config import preset
 from ravecourse.model.rave import RAVE
-from ravecourse.playback.benching import untrained
-from ravecourse.playback.player import measure
+from ravecourse.playback.benchmark import measure, untrained
 from ravecourse.streaming.model import StreamingRAVE
 
 SMALL = {
