@@ -11,7 +11,6 @@ from typing import Any
 
 from ravecourse.errors import RaveCourseError
 
-
 LARGEST_BATCH = 1 << 26  # samples
 
 

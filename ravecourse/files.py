@@ -53,7 +53,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         reason = error.strerror or str(error)
-        advice = "Free some disk space" if error.errno == errno.ENOSPC else "Check that the folder can be written"
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        advice = "Free some disk space" if full else "Check that the folder can be written"
         raise RaveCourseError(f"Could not write {path}: {reason}. {advice}, or choose another folder.") from error
     finally:
         with suppress(OSError):

@@ -120,7 +120,7 @@ def test_no_verb_destroys_what_it_reads(made: Path, tmp_path: Path, capsys: pyte
 
 NUMBERS = ["0", "-1", "1000000000000", str(2**70), "nan", "inf", "-inf", "1e400", "x", "", "0.5"]
 OPTIONS = {  # verb -> what comes first, and the options whose values are tried
-    "synth": (["{new}"], ["--minutes", "--seed", "--instruments"]),
+    "synth": (["{new}", "--minutes", "0.02", "--instruments", "bars"], ["--minutes", "--seed", "--instruments"]),
     "prepare": (["{sounds}", "--out", "{new}"], ["--sample-rate", "--channels", "--validation", "--seed"]),
     "train": (
         ["--data", "{data}", "--out", "{new}", "--phase-one-steps", "1", "--phase-two-steps", "0"],
