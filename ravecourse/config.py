@@ -81,7 +81,7 @@ class ModelConfig:
         return self.n_bands * prod(self.ratios)
 
     def to_json(self) -> str:
-        """The record as JSON, as every checkpoint stores it. Source: this course. Notebook: 03."""
+        """The record as JSON, as every checkpoint stores it. Notebook: 03."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
@@ -90,7 +90,7 @@ class ModelConfig:
 
         Raises:
             RaveCourseError: a field is unknown or missing (the file is of another version).
-        Source: this course. Notebook: 03.
+        Notebook: 03.
         """
         return _from_json(cls, text)
 
@@ -156,12 +156,12 @@ class TrainingConfig:
             )
 
     def to_json(self) -> str:
-        """The record as JSON. Source: this course. Notebook: 04."""
+        """The record as JSON. Notebook: 04."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "TrainingConfig":
-        """Read `to_json` back; raises RaveCourseError for unknown fields. Source: this course. Notebook: 04."""
+        """Read `to_json` back; raises RaveCourseError for unknown fields. Notebook: 04."""
         return _from_json(cls, text)
 
 

@@ -39,7 +39,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     Raises:
         RaveCourseError: the folder cannot be written or the disk is full. `path` is then left as it was.
 
-    Source: this course. Notebook: 09.
+    Notebook: 09.
     """
     path = Path(path)
     writer = f"{HOST}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -80,11 +80,11 @@ def _is_alive(process: int) -> bool:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write `text` as UTF-8 through `replacing`. Source: this course. Notebook: 09."""
+    """Write `text` as UTF-8 through `replacing`. Notebook: 09."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write `value` as indented JSON through `replacing`. Source: this course. Notebook: 09."""
+    """Write `value` as indented JSON through `replacing`. Notebook: 09."""
     write_text(path, json.dumps(value, indent=2) + "\n")

@@ -11,12 +11,14 @@ import torch
 
 from ravecourse.errors import RaveCourseError
 
+DEVICES = ("cpu", "cuda", "mps")
+
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Compute with `count` threads inside the block, and with as many as before after it.
 
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
@@ -31,12 +33,14 @@ def choose_device(name: str = "auto") -> torch.device:
 
     Raises:
         RaveCourseError: torch does not know it or it is not there.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
+        if device.type not in DEVICES:
+            raise RuntimeError(f"{device.type} is no device to train on")
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise RaveCourseError(
@@ -48,7 +52,7 @@ def choose_device(name: str = "auto") -> torch.device:
 def mixed_seed(seed: int, step: int) -> int:
     """Make one seed of two numbers, so that neighbouring seeds and steps share nothing.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 

@@ -65,7 +65,7 @@ def decoder(path: Path, block_seconds: float = 10.0) -> Iterator[Decoder]:
         UnreadableSound: the file is missing, empty, damaged or no sound; blocks raise BrokenOff where it is
             damaged later.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     if not path.is_file():
         raise UnreadableSound(path, "is not there", "Check the name of the file.")

@@ -22,7 +22,7 @@ LeftOut = tuple[Path, str]  # a file, and why it was left out
 def is_sound(path: Path) -> bool:
     """Say whether `path` is a sound file by its name or, whatever its name, by its first bytes.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     if path.suffix.lower() in SOUNDFILE_SUFFIXES | FFMPEG_SUFFIXES:
         return True
@@ -49,7 +49,7 @@ def scan(*sources: Path | str, exclude: Path | None = None) -> tuple[list[Path],
     Raises:
         RaveCourseError: a source does not exist.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     taken: dict[Path, Path] = {}  # the real file -> the path that led there
     left_out: list[LeftOut] = []
@@ -112,7 +112,7 @@ def find(*sources: Path | str) -> list[Path]:
     Raises:
         RaveCourseError: a source does not exist, or there is no sound file in any of them.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     sounds, _ = scan(*sources)
     if not sounds:

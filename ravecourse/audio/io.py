@@ -44,7 +44,7 @@ def info(path: Path | str) -> AudioInfo:
     Raises:
         UnreadableSound: the file is missing, empty, damaged or no sound.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     with decoder(Path(path)) as sound:
         frames = sum(map(len, sound.blocks)) if sound.frames is None else sound.frames
@@ -68,7 +68,7 @@ def blocks(
         UnreadableSound: the file is missing, empty, damaged, no sound, or holds samples that are not numbers.
         BrokenOff: the file is damaged part of the way through; the blocks before are good.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     path = Path(path)
     with decoder(path, block_seconds) as sound:
@@ -107,7 +107,7 @@ def read(path: Path | str, sample_rate: int | None = None, channels: int | None 
     Raises:
         UnreadableSound: the file is missing, empty, damaged, no sound, or holds samples that are not numbers.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     with decoder(Path(path)) as sound:
         rate, count = sample_rate or sound.sample_rate, channels or sound.channels
@@ -145,7 +145,7 @@ def to_channels(audio: Tensor, channels: int) -> Tensor:
     Raises:
         RaveCourseError: it would mean inventing channels, or giving up some without a rule.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     have = audio.shape[0]
     if have == channels:

@@ -16,7 +16,7 @@ OFFSET = -0.691  # makes a 997 Hz sine at full scale read -3.01 LUFS
 def decibels(amplitude: float) -> float:
     """Convert an amplitude, 1.0 being full scale, to dBFS; zero is -inf.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     return 20.0 * math.log10(amplitude) if amplitude > 0 else -math.inf
 
@@ -24,7 +24,7 @@ def decibels(amplitude: float) -> float:
 def peak_db(audio: Tensor) -> float:
     """Return the largest sample of `audio` (any shape) in dBFS; silence is -inf.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     return decibels(float(audio.abs().max())) if audio.numel() else -math.inf
 
@@ -32,7 +32,7 @@ def peak_db(audio: Tensor) -> float:
 def rms_db(audio: Tensor) -> float:
     """Return the root mean square of `audio` (any shape) in dBFS: a full-scale sine is -3.01.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     return decibels(math.sqrt(float(audio.double().square().mean()))) if audio.numel() else -math.inf
 

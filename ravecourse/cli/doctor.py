@@ -39,7 +39,7 @@ class Check:
         found: what is there, or "-".
         advice: what to do; "" where nothing needs doing.
 
-    Source: this course. Notebook: 00
+    Notebook: 00
     """
 
     name: str
@@ -53,7 +53,7 @@ def table() -> list[Check]:
 
     Returns: one Check a line; a look that itself fails becomes a line that says so.
 
-    Source: this course. Notebook: 00
+    Notebook: 00
     """
     looks: list[tuple[str, Callable[[], Check]]] = [
         ("Python", _python),
@@ -86,7 +86,7 @@ def print_table(checks: list[Check] | None = None) -> None:
     Args:
         checks: lines from `table`; None looks now.
 
-    Source: this course. Notebook: 00
+    Notebook: 00
     """
     checks = table() if checks is None else checks
     wide = max(len(check.name) for check in checks)
@@ -104,7 +104,7 @@ def print_table(checks: list[Check] | None = None) -> None:
 def run() -> int:
     """Print the table; 0 if all that is required is there, else 1.
 
-    Source: this course. Notebook: 00
+    Notebook: 00
     """
     checks = table()
     print_table(checks)

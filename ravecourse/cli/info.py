@@ -4,6 +4,7 @@ Notebook: 00.
 """
 
 import json
+import stat
 import zipfile
 from pathlib import Path
 
@@ -35,13 +36,18 @@ def describe(path: Path | str) -> str:
 
     Raises:
         RaveCourseError: it is missing, damaged, or nothing that the course knows.
-    Source: this course. Notebook: 00.
+    Notebook: 00.
     """
     from ravecourse.audio import discover
     from ravecourse.model import checkpoint
 
     path = Path(path)
-    if not path.exists():
+    kind = _kind(path)
+    if kind == "something else":
+        raise RaveCourseError(
+            f"{path} is neither a file nor a folder. Name a run, a checkpoint, a dataset, a .ts or a sound file."
+        )
+    if kind == "nothing":
         raise RaveCourseError(
             f"There is nothing at {path}. Name a run folder, a checkpoint, a dataset, a .ts or a sound file."
         )
@@ -62,14 +68,14 @@ def describe(path: Path | str) -> str:
 
 
 def dataset(path: Path) -> str:
-    """What `prepare` took. Source: this course. Notebook: 01."""
+    """What `prepare` took. Notebook: 01."""
     from ravecourse.dataset import Dataset, Report
 
     return f"{path}: dataset\n{Report.from_json(Dataset(path).description['report'])}"
 
 
 def training(path: Path) -> str:
-    """How far a training is, and what its model is. Source: this course. Notebook: 00."""
+    """How far a training is, and what its model is. Notebook: 00."""
     from ravecourse.model import checkpoint, fidelity_table
 
     found = checkpoint.load(path)
@@ -96,7 +102,7 @@ def training(path: Path) -> str:
 
 
 def exported(path: Path) -> str:
-    """What a `.ts` says about itself, and where it breaks the contract of nn~. Source: this course. Notebook:
+    """What a `.ts` says about itself, and where it breaks the contract of nn~. Notebook:
     09."""
     from ravecourse.export import contract
 
@@ -128,7 +134,7 @@ def exported(path: Path) -> str:
 
 
 def sound(path: Path) -> str:
-    """How long a sound file is and of what kind. Source: this course. Notebook: 01."""
+    """How long a sound file is and of what kind. Notebook: 01."""
     from ravecourse import audio
 
     found = audio.info(path)
@@ -136,6 +142,15 @@ def sound(path: Path) -> str:
         f"{path}: {found.format}, {found.duration_seconds:.2f} s, {found.sample_rate} Hz, "
         f"{found.channels} channel{'s' if found.channels > 1 else ''}"
     )
+
+
+def _kind(path: Path) -> str:
+    """ "file", "folder", "something else" (a device, a pipe), or "nothing", also for a name that cannot be one."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # missing, a loop of links, too long, a zero byte in it
+        return "nothing"
+    return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "something else"
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -48,6 +48,8 @@ def with_suffix(path: Path, suffix: str) -> Path:
         RaveCourseError: it does not; the message has the name to use.
     Notebook: 00.
     """
+    if not path.name:
+        raise RaveCourseError(f"{str(path)!r} is no name for a file. Write one that ends in {suffix}.")
     if path.suffix != suffix:
         raise RaveCourseError(
             f"{path} does not end in {suffix}, by which such files are known. Write {path.with_suffix(suffix)}."

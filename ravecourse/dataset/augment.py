@@ -27,7 +27,7 @@ def gain(audio: Tensor, generator: torch.Generator, low_db: float = -12.0, high_
         low_db: least gain.
         high_db: most gain; above 0 the result may pass full scale.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     return audio * _gain_from(_uniform(generator, 1)[0], (low_db, high_db))
 
@@ -65,7 +65,7 @@ def pitch_by_resampling(audio: Tensor, semitones: float, n_samples: int | None =
     Raises:
         RaveCourseError: `audio` is too short for `n_samples`.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     moved = audio
     if semitones != 0.0:
@@ -85,7 +85,7 @@ def pitch_by_resampling(audio: Tensor, semitones: float, n_samples: int | None =
 def stretch_samples(n_samples: int, semitones: float) -> int:
     """How many samples `pitch_by_resampling` needs to give `n_samples` untouched by the ends of its input.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     return n_samples if semitones == 0.0 else math.ceil(n_samples * 2.0 ** (semitones / 12)) + 2 * MARGIN
 
@@ -120,13 +120,13 @@ class Augment:
 
     @classmethod
     def none(cls) -> "Augment":
-        """Crops as they are. Source: this course. Notebook: 01."""
+        """Crops as they are. Notebook: 01."""
         return cls(gain_probability=0.0, phase_probability=0.0, pitch_probability=0.0)
 
     def draw(self, generator: torch.Generator, sample_rate: int) -> "Change":
         """Draw what happens to one crop; it always takes the same number of draws.
 
-        Source: this course. Notebook: 01.
+        Notebook: 01.
         """
         does_gain, does_phase, does_pitch, level, pitch, *centres = _uniform(generator, 5 + self.phase_sections)
         low, high = self.pitch_semitones
@@ -142,7 +142,7 @@ class Augment:
 class Change:
     """What happens to one crop: drawn by `Augment.draw`, so that the crop can be read long enough.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
 
     gain: float
@@ -151,13 +151,13 @@ class Change:
     lead: int  # samples for the all-pass to settle in
 
     def reads(self, n_samples: int) -> int:
-        """How many samples to read for a crop of `n_samples`. Source: this course. Notebook: 01."""
+        """How many samples to read for a crop of `n_samples`. Notebook: 01."""
         return stretch_samples(n_samples + self.lead, self.semitones)
 
     def apply(self, audio: Tensor, n_samples: int) -> Tensor:
         """Turn `reads(n_samples)` samples `[C, T]` into the crop `[C, n_samples]`.
 
-        Source: this course. Notebook: 01.
+        Notebook: 01.
         """
         audio = pitch_by_resampling(audio, self.semitones, n_samples + self.lead)
         if self.allpass is not None:

@@ -22,7 +22,7 @@ FADE_OUT_SECONDS = 0.005
 class Batch:
     """Crops `audio` `[B, C, T]`, and for each the recordings it comes from and where in them.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
 
     audio: Tensor
@@ -51,7 +51,7 @@ class CropSampler:
     Raises:
         RaveCourseError: the split is empty or has another name, or a number is out of range.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class CropSampler:
     def batch(self, step: int) -> Batch:
         """Return the batch of one step; `step` is any whole number from 0.
 
-        Source: this course. Notebook: 01.
+        Notebook: 01.
         """
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, step))
         total = self._begins[-1]
@@ -112,7 +112,7 @@ class CropSampler:
     def tape(self, start: int, length: int) -> tuple[Tensor, str]:
         """Read the tape from any sample on: audio `[C, length]`, and the recordings with the time in each.
 
-        Source: this course. Notebook: 01.
+        Notebook: 01.
         """
         audio = np.empty((self.store.channels, length), np.float32)
         names, done = [], 0

@@ -81,7 +81,7 @@ def prepare(
         RaveCourseError: a source is missing, nothing usable in them, a number out of range, a full disk, a
             second call at work on the same target.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     if not 1000 <= sample_rate <= 384000 or channels not in (1, 2) or not 0 <= validation <= 0.5:
         raise RaveCourseError(

@@ -15,7 +15,7 @@ class SplitReport:
 
     Silence is counted in tenths of a second below -60 dBFS. Levels are None if there is nothing to measure.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
 
     recordings: int
@@ -29,7 +29,7 @@ class SplitReport:
 class Report:
     """What `prepare` took, split by split, what it left out and why, and what a person should know about it.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
 
     sample_rate: int
@@ -41,12 +41,12 @@ class Report:
     reused: bool = False  # the same recordings were already prepared
 
     def to_json(self) -> dict[str, Any]:
-        """Turn the report into what a JSON file keeps. Source: this course. Notebook: 01."""
+        """Turn the report into what a JSON file keeps. Notebook: 01."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Report":
-        """Read a report back from `to_json`. Source: this course. Notebook: 01."""
+        """Read a report back from `to_json`. Notebook: 01."""
         return cls(
             **{
                 **value,
@@ -85,7 +85,7 @@ class Report:
 def measure(lengths: list[int], meters: list[Meter], sample_rate: int) -> SplitReport:
     """Sum up one split: the lengths of its entries, in samples, and the meters that heard it.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     if not lengths:
         return SplitReport(0, 0.0, None, None, 0.0)

@@ -22,7 +22,7 @@ SAMPLE = np.dtype("<f4")  # why float32: see `Dataset`
 class Segment:
     """A stretch of one recording in the store: `start` and `length` count samples of the store's sample rate.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Dataset:
         RaveCourseError: the folder is missing, holds no prepared dataset, one of another version, or one that
             is damaged.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -74,7 +74,7 @@ class Dataset:
     def samples(self, start: int, length: int) -> np.ndarray:
         """Return samples as a view of the file, `[length, C]`: nothing is copied.
 
-        Source: this course. Notebook: 01.
+        Notebook: 01.
         """
         if not 0 <= start <= start + length <= len(self._samples):
             raise RaveCourseError(
@@ -88,7 +88,7 @@ class Dataset:
         Raises:
             RaveCourseError: the store does not reach so far.
 
-        Source: this course. Notebook: 01.
+        Notebook: 01.
         """
         return torch.from_numpy(np.array(self.samples(start, length).T, np.float32, order="C"))
 
@@ -101,7 +101,7 @@ class Dataset:
         Raises:
             RaveCourseError: there are not so many validation entries.
 
-        Source: this course. Notebook: 01.
+        Notebook: 01.
         """
         if not self.validation or index is not None and not 0 <= index < len(self.validation):
             raise RaveCourseError(
@@ -141,7 +141,7 @@ def read_description(path: Path) -> dict:
 
 
 def as_json(entries: list[Segment]) -> list[dict]:
-    """Turn entries into what `store.json` keeps. Source: this course. Notebook: 01."""
+    """Turn entries into what `store.json` keeps. Notebook: 01."""
     return [asdict(entry) for entry in entries]
 
 

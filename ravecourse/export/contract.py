@@ -30,7 +30,7 @@ def violations(model: Model) -> list[str]:
     attribute is read, set to what it was, and set to extreme values. Copies are run, so the model's memory is
     not touched.
 
-    Source: this course. Notebook: 09.
+    Notebook: 09.
     """
     found = list(model.violations)
     for method in model.methods.values():

@@ -55,7 +55,7 @@ class Model:
     """A loaded `.ts`: the module in evaluation mode, and what it says about itself.
 
     `violations` are breaches found while reading; `contract.problems` finds the rest by running it.
-    Source: this course. Notebook: 09.
+    Notebook: 09.
     """
 
     path: Path
@@ -85,7 +85,7 @@ class Model:
 
         Raises:
             RaveCourseError: there is none; the message lists those that there are.
-        Source: this course. Notebook: 09.
+        Notebook: 09.
         """
         if name not in self.methods:
             have = ", ".join(self.methods) or "none at all: nn~ cannot play this file"
@@ -95,7 +95,7 @@ class Model:
     def delay_samples(self, method: str = "forward") -> int | None:
         """By how many samples the output of a method is late; None where the file does not say.
 
-        Source: this course. Notebook: 09.
+        Notebook: 09.
         """
         fields = {"forward": "delay_samples", "decode": "decode_delay_samples", "encode": "encode_delay_frames"}
         delay = self.metadata.get(fields.get(method, ""))
@@ -130,7 +130,7 @@ def load(path: Path | str) -> Model:
 
     Raises:
         RaveCourseError: the file is missing, a folder, damaged, or no TorchScript.
-    Source: this course. Notebook: 09.
+    Notebook: 09.
     """
     path = Path(path)
     metadata = read_metadata(path)
@@ -152,7 +152,7 @@ def describe(module: torch.jit.ScriptModule, path: Path, metadata: dict[str, Any
     Args:
         path: named in error messages.
         metadata: as `read_metadata` gives it.
-    Source: this course. Notebook: 09.
+    Notebook: 09.
     """
     violations: list[str] = []
     methods = {
@@ -177,7 +177,7 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
 
     Raises:
         RaveCourseError: as `load`.
-    Source: this course. Notebook: 09.
+    Notebook: 09.
     """
     path = Path(path)
     if path.is_dir():

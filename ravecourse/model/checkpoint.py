@@ -96,7 +96,7 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
 
     Raises:
         RaveCourseError: the folder cannot be written or the disk is full; the old file is then still there.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     training = checkpoint.training_config
     content = {
@@ -134,7 +134,7 @@ def load(path: Path | str) -> Checkpoint:
         path: a checkpoint file, or a run folder that holds one.
     Raises:
         RaveCourseError: nothing there, not a checkpoint, damaged, or written by another version.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     path = file_of(path)
     content = _read(path)
@@ -178,7 +178,7 @@ def for_publication(checkpoint: Checkpoint) -> Checkpoint:
     optimisers, about two thirds of the file, stay behind.
 
     Training can go on from it, with new critics. Notes keep the names of the recordings: look at them first.
-    Source: this course. Notebook: 10.
+    Notebook: 10.
     """
     return replace(checkpoint, discriminator=None, generator_optimiser=None, discriminator_optimiser=None)
 
@@ -188,7 +188,7 @@ def load_model(path: Path | str) -> RAVE:
 
     Raises:
         RaveCourseError: as `load`.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     return model_of(load(path)).eval()
 
@@ -198,7 +198,7 @@ def model_of(checkpoint: Checkpoint) -> RAVE:
 
     Raises:
         RaveCourseError: the weights do not belong to the configuration.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     model = RAVE(checkpoint.model_config)
     try:
@@ -216,7 +216,7 @@ def digest(value: Any) -> str:
     """SHA-256 over everything that a checkpoint holds.
 
     The checksums of the archive do not cover its directory, and torch hands out whatever a damaged directory points to.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     running = hashlib.sha256()
 

@@ -38,7 +38,7 @@ class LatentStatistics:
 
     Args:
         size: latent dimensions D.
-    Source: this course. Notebook: 05.
+    Notebook: 05.
     """
 
     def __init__(self, size: int) -> None:
@@ -49,7 +49,7 @@ class LatentStatistics:
         self._kl = torch.zeros(size, dtype=torch.float64)
 
     def add(self, mean: Tensor, std: Tensor) -> None:
-        """Take in the latents `[B, D, F]` of one batch. Source: this course. Notebook: 05."""
+        """Take in the latents `[B, D, F]` of one batch. Notebook: 05."""
         rows = mean.transpose(1, 2).flatten(0, 1).cpu().double()  # [B*F, D]
         self.frames += len(rows)
         self._sum += rows.sum(0)
@@ -59,7 +59,7 @@ class LatentStatistics:
 
     @property
     def kl(self) -> Tensor:
-        """KL divergence of each dimension in nats, `[D]` float32. Source: this course. Notebook: 05."""
+        """KL divergence of each dimension in nats, `[D]` float32. Notebook: 05."""
         return (self._kl / max(self.frames, 1)).float()
 
     def principal(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -96,7 +96,7 @@ class LatentStatistics:
         sound it is near 1, the prior's.
         Raises:
             RaveCourseError: as `principal`.
-        Source: this course. Notebook: 05.
+        Notebook: 05.
         """
         _, directions, spread, _ = self.principal()
         around = directions.double().square() @ (self._draws / self.frames)
@@ -112,7 +112,7 @@ def measure(model: "RAVE", batches: Iterable[Tensor]) -> LatentStatistics:
         batches: audio `[B, C, T]` each, on any device.
     Returns:
         the statistics; `store` writes them into the model.
-    Source: this course. Notebook: 05.
+    Notebook: 05.
     """
     was_training = {module: module.training for module in model.modules()}
     model.eval()
@@ -132,7 +132,7 @@ def store(model: "RAVE", statistics: LatentStatistics) -> None:
 
     Raises:
         RaveCourseError: too few frames; see `LatentStatistics.principal`.
-    Source: this course. Notebook: 05.
+    Notebook: 05.
     """
     mean, directions, spread, fidelity = statistics.principal()
     model.latent_mean.copy_(mean)
@@ -189,7 +189,7 @@ def collapse_alarm(kl: Tensor, fidelity: Tensor | None = None) -> str | None:
         kl: `[D]` in nats.
         fidelity: `[D]`, cumulative shares; with it, a latent that one direction explains counts as collapsed
             too.
-    Source: this course. Notebook: 05.
+    Notebook: 05.
     """
     size, used = kl.numel(), alive(kl)
     advice = "Lower beta or lengthen its ramp (beta_ramp_steps); check that the recordings are not silent."

@@ -25,7 +25,7 @@ class Conv(nn.Conv1d):
         padding_left: another split of the padding (the rest goes to the right).
 
     Output f reads the inputs from f * stride - left to f * stride + right.
-    Source: this course. Notebook: 03.
+    Notebook: 03.
     """
 
     def __init__(

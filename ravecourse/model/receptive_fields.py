@@ -18,7 +18,7 @@ def heard(model: RAVE, sample: int) -> Interval:
     """The first and the last input sample that output sample `sample` of an endless sound depends on.
 
     The noise synthesiser counts where it is switched on.
-    Source: this course. Notebook: 03.
+    Notebook: 03.
     """
     bands = synthesis_reads(model.pqmf, (sample, sample))
     decoder = model.decoder
@@ -35,7 +35,7 @@ def receptive_field(model: RAVE) -> int:
     """Samples from the first to the last that an output sample depends on; the most over all samples of a
     hop.
 
-    Source: this course. Notebook: 03.
+    Notebook: 03.
     """
     found = [heard(model, sample) for sample in range(model.hop_length)]
     return max(last - first + 1 for first, last in found)
@@ -46,7 +46,7 @@ def needed(block: nn.Module, outputs: Interval) -> Interval:
 
     Raises:
         RaveCourseError: a layer that this module does not know.
-    Source: this course. Notebook: 03.
+    Notebook: 03.
     """
     first, last = outputs
     if isinstance(block, nn.Sequential):
@@ -72,20 +72,19 @@ def needed(block: nn.Module, outputs: Interval) -> Interval:
 
 
 def union(*intervals: Interval) -> Interval:
-    """The smallest interval that holds all of them. Source: this course. Notebook: 03."""
+    """The smallest interval that holds all of them. Notebook: 03."""
     return min(first for first, _ in intervals), max(last for _, last in intervals)
 
 
 def analysis_reads(pqmf: PQMF, frames: Interval) -> Interval:
-    """The samples that the band split reads for an interval of frames. Source: this course. Notebook: 03."""
+    """The samples that the band split reads for an interval of frames. Notebook: 03."""
     used = pqmf.analysis_weight.ne(0).any(0).T.flatten().nonzero()  # places (frame, phase) of the taps, in samples
     start = -pqmf.analysis_left * pqmf.n_bands
     return frames[0] * pqmf.n_bands + start + int(used[0]), frames[1] * pqmf.n_bands + start + int(used[-1])
 
 
 def synthesis_reads(pqmf: PQMF, samples: Interval) -> Interval:
-    """The frames that the joining of the bands reads for an interval of samples. Source: this course.
-    Notebook: 03."""
+    """The frames that the joining of the bands reads for an interval of samples. Notebook: 03."""
 
     def frames(sample: int) -> Interval:
         frame, phase = divmod(sample, pqmf.n_bands)

@@ -33,7 +33,7 @@ class Measurement:
     computing it
     took: above 1 it keeps up on average; `p99_ms` below `deadline_ms` it keeps up in all but one block of a
     hundred.
-    Source: this course. Notebook: 09.
+    Notebook: 09.
     """
 
     method: str
@@ -59,7 +59,7 @@ def measure(
         seconds: of computing, above 0; at least 30 blocks are timed.
     Raises:
         RaveCourseError: no such method, or the model fails.
-    Source: this course. Notebook: 09.
+    Notebook: 09.
     """
     player = Player(model, method, buffer, batch)
     rate = model.sample_rate or 48000
@@ -100,7 +100,7 @@ def measure_buffers(
 
     Raises:
         RaveCourseError: as `measure`.
-    Source: this course. Notebook: 09.
+    Notebook: 09.
     """
     found, buffer = [], model.smallest_buffer
     while not found or (not found[-1].safe(margin) and buffer <= largest):
@@ -123,7 +123,7 @@ def smallest_safe_buffer(
 
     Raises:
         RaveCourseError: as `measure`.
-    Source: this course. Notebook: 09.
+    Notebook: 09.
     """
     last = measure_buffers(model, method, margin, seconds, largest)[-1]
     return last.buffer if last.safe(margin) else None
@@ -137,7 +137,7 @@ def run(what: Sequence[str], seconds: float) -> None:
         seconds: of timing for each line, above 0.
     Raises:
         RaveCourseError: no such file or preset.
-    Source: this course. Notebook: 09.
+    Notebook: 09.
     """
     if not seconds > 0:
         raise RaveCourseError(f"--seconds is {seconds:g}; give a number above 0.")
@@ -157,7 +157,7 @@ def run(what: Sequence[str], seconds: float) -> None:
 
 
 def of_model(model: Model, title: str, seconds: float) -> None:
-    """Print each method at 1, 2 and 4 hops a block. Source: this course. Notebook: 09."""
+    """Print each method at 1, 2 and 4 hops a block. Notebook: 09."""
     print(f"\n{title}, {model.sample_rate} Hz\n{HEADER}")
     for method in model.methods:
         for hops in (1, 2, 4):
@@ -165,8 +165,7 @@ def of_model(model: Model, title: str, seconds: float) -> None:
 
 
 def of_file(model: Model, seconds: float) -> None:
-    """Print each method of a file, from the smallest buffer to the first safe one. Source: this course.
-    Notebook: 09."""
+    """Print each method of a file, from the smallest buffer to the first safe one. Notebook: 09."""
     print(f"\n{model.path}" + (f", {model.sample_rate} Hz" if model.sample_rate else ", taken as 48000 Hz"))
     if not model.metadata:
         print("A .ts file is a program, and this runs it: use files from people you trust.")
@@ -185,7 +184,7 @@ def of_file(model: Model, seconds: float) -> None:
 
 
 def line(m: Measurement) -> str:
-    """One line of the table. Source: this course. Notebook: 09."""
+    """One line of the table. Notebook: 09."""
     return (
         f"{m.method:12}{m.buffer:>8}{m.deadline_ms:>8.2f} ms{m.median_ms:>8.2f} ms{m.p99_ms:>8.2f} ms"
         f"{m.real_time_factor:>10.1f} x"
@@ -201,8 +200,7 @@ def untrained(name: str, causal: bool | None = None) -> Model:
 
 
 def playable(model: RAVE, name: str = "model") -> Model:
-    """A model as a player sees its export, without a file: it is compiled, and not proven. Source: this course.
-    Notebook: 09."""
+    """A model as a player sees its export, without a file: it is compiled, and not proven. Notebook: 09."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         scripted = torch.jit.script(ExportedRAVE(model).eval())

@@ -33,7 +33,7 @@ WRITTEN_BY = (export, model, streaming)  # the packages whose code decides what 
 def patches_folder() -> Path:
     """The folder with the course's patches.
 
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
     return bundled.PROJECT / "pd_setup" / "patches"
 
@@ -43,7 +43,7 @@ def external() -> Path:
 
     Raises:
         RaveCourseError: Pd, a compiler or CMake is missing; the message has the command to type.
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
     ran = subprocess.run(["bash", "pd_setup/build_nn.sh"], cwd=bundled.PROJECT, capture_output=True, text=True)
     if ran.returncode != 0:
@@ -63,7 +63,7 @@ def materials(folder: Path | str) -> list[Path]:
         the files.
     Raises:
         RaveCourseError: a checkpoint or a clip is missing or damaged.
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

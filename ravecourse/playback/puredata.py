@@ -34,7 +34,7 @@ def program() -> str:
 
     Raises:
         RaveCourseError: there is none.
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
     places = [os.environ.get("PD"), shutil.which("pd"), shutil.which("puredata")]
     places += [str(path) for path in sorted(Path("/Applications").glob("Pd*.app/Contents/Resources/bin/pd"))]
@@ -47,7 +47,7 @@ def program() -> str:
 def symbol(path: Path | str) -> str:
     """A path as a patch spells it: one word, whatever it holds.
 
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
     return re.sub(r"([ ,;$\\])", r"\\\1", str(path))
 
@@ -65,7 +65,7 @@ class Patch:
             receiver, as in Pd. Receivers beside Pd's own: "nn", "block" (its block~), "pd-player" (its canvas).
         rate: of the sound and of Pd, in Hz.
         wide: -m is among the arguments (Pd 0.54 or newer).
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
 
     arguments: str
@@ -180,7 +180,7 @@ def _send(sheet: _Sheet, go: int, messages: list[tuple[float, str]], to: int | N
 class Ran:
     """What Pd did: `audio` [outs, T], None if it wrote none; its console; its exit status, negative if it crashed.
 
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
 
     audio: Tensor | None
@@ -221,7 +221,7 @@ def run_patch(
         seconds: after which Pd is ended, with status 124.
         before: words in front of Pd's command line.
         environment: variables that are set for Pd beside those that there are.
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "patch.pd").write_text(text)
@@ -259,7 +259,7 @@ def play(patch: Patch, audio: Tensor, folder: Path, externals: Path, *, seconds:
     """Play `audio` [ins, T] through a patch in Pd: T samples of each outlet come out, as late as nn~ is.
 
     Args as for `run_patch`; models are looked for in `folder` too.
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "recorded.wav"
@@ -284,7 +284,7 @@ def expected(
 
     Random numbers inside the model are drawn from seed 0, as nn~ draws them in batch mode. `settings` are attributes of
     the model, set before the first block.
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
     player = realtime.Player(model, method, buffer)
     for name, value in (settings or {}).items():
@@ -304,7 +304,7 @@ def prove(model: Path, externals: Path, folder: Path) -> list[str]:
 
     Raises:
         RaveCourseError: Pd fails, or a sample differs.
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
     loaded, told = load(model), []
     rate = loaded.sample_rate or RATE

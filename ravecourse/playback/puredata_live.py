@@ -36,7 +36,7 @@ class Live:
         behind: by how many milliseconds Pd was behind the clock, every 10 ms, [looks].
         processor: seconds of processor time, with everything that Pd does.
         seconds: how long it played.
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
 
     buffer: int
@@ -136,7 +136,7 @@ class _Watched(Patch):
 def busy(programs: int) -> Iterator[None]:
     """Keep the machine busy with so many programs that compute without end.
 
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
     running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(programs)]
     try:
@@ -170,7 +170,7 @@ def live(
         ask: nn~ is asked how it is; False for builds of it that do not understand.
     Raises:
         RaveCourseError: Pd did not play it.
-    Source: this course. Notebook: 08.
+    Notebook: 08.
     """
     patch = _Watched(f"{arguments} {buffer}", len(audio), outs)
     patch.ask = "nn" if ask else "nobody"
@@ -206,6 +206,6 @@ def _singles(counts: list[int], loads: list[float]) -> Tensor:
 
 
 def processor() -> float:
-    """Seconds of processor time that ended child processes have used. Source: this course. Notebook: 08."""
+    """Seconds of processor time that ended child processes have used. Notebook: 08."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -100,7 +100,7 @@ class StreamUpConv(nn.Module):
     """A transposed convolution of kernel 2 * stride: two neighbouring input rows give `stride` output rows.
 
     The tail that the offline form adds into the next frame is here the contribution of the remembered row.
-    Source: this course. Notebook: 07.
+    Notebook: 07.
     """
 
     def __init__(self, layer: UpConv, delay: int) -> None:

@@ -58,7 +58,7 @@ def hertz(pitch: float) -> float:
 
 
 def draw_key(rng: np.random.Generator, low: int) -> Key:
-    """A random key whose tonic lies within the octave above `low`. Source: this course. Notebook: 01."""
+    """A random key whose tonic lies within the octave above `low`. Notebook: 01."""
     return Key(low + int(rng.integers(12)), SCALES[rng.integers(len(SCALES))])
 
 
@@ -75,7 +75,7 @@ def melody(
         beat: seconds a beat.
         rest_chance: how often a rest of a beat follows a motif, 0 to 1.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     degrees = [d for d in range(-40, 60) if low <= key.pitch(d) <= high]
     width = min(len(degrees), len(key.scale) * 3 // 2 + 1)

@@ -46,7 +46,7 @@ def strings_phrase(seconds: float, score: np.random.Generator, seed: list[int], 
     """A phrase on a plucked instrument: float64 [(seconds + tail) * sample_rate].
 
     Args: seconds: of music; score: draws what is played; seed: of the noise in it; sample_rate: in Hz.
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     kind = PLUCKED[str(score.choice(list(PLUCKED)))]
     key, beat = draw_key(score, kind.low), float(score.uniform(0.42, 0.85))
@@ -92,7 +92,7 @@ def bars_phrase(
     """A phrase on bars, bells or plates of wood or metal: float64 [(seconds + tail) * sample_rate].
 
     Args: as `strings_phrase`; kind: a key of `BARS`, drawn where None.
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     drawn = str(score.choice(list(BARS), p=[0.24, 0.16, 0.1, 0.18, 0.12, 0.12, 0.08]))
     kind = kind or drawn

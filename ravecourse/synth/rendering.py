@@ -67,7 +67,7 @@ def render_folder(
     Raises:
         RaveCourseError: as `render`, or the folder cannot be written.
 
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
     for instrument in instruments:
         _check(instrument, minutes * 60, seed, sample_rate)
@@ -104,7 +104,7 @@ def write_clips(folder: Path | str, seconds: float = 7.0) -> list[Path]:
 
     Args: folder: made where it is missing; seconds: of each, above 2.
     Raises: RaveCourseError: the folder cannot be written.
-    Source: this course. Notebook: 01.
+    Notebook: 01.
     """
 
     def wood_then_metal(length: float, score: np.random.Generator, noise: list[int], sample_rate: int) -> np.ndarray:

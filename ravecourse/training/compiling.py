@@ -21,7 +21,7 @@ def compile_if_faster(learner: Learner, audio: Tensor) -> str:
         audio: a batch `[B, C, T]` of the size that training will use.
     Returns:
         what was found, for people.
-    Source: this course. Notebook: 10.
+    Notebook: 10.
     """
     torch.compiler.reset()  # it keeps few programs a process, and an earlier training's would count
     plain = sum(learner.rehearse(audio, TRIES))

@@ -119,10 +119,10 @@ def fold(audio: Tensor, period: int) -> Tensor:
 
 
 def scores(judged: list[list[Tensor]]) -> list[Tensor]:
-    """The last entry of each critic's list: its scores. Source: this course. Notebook: 06."""
+    """The last entry of each critic's list: its scores. Notebook: 06."""
     return [features[-1] for features in judged]
 
 
 def count_parameters(module: nn.Module) -> int:
-    """How many numbers of `module` are trained. Source: this course. Notebook: 06."""
+    """How many numbers of `module` are trained. Notebook: 06."""
     return sum(torch.numel(p) for p in module.parameters() if p.requires_grad)

@@ -54,7 +54,7 @@ class Learner:
     def compile(self) -> None:
         """Let `torch.compile` make programs of the networks for the steps; all else runs them as they are.
 
-        Source: this course. Notebook: 04.
+        Notebook: 04.
         """
         # Not the decoder's noise: its draws come from a generator, which the compiler leaves to Python.
         for network in (self.model.encoder, self.model.decoder.trunk, self.critics):
@@ -176,7 +176,7 @@ class Learner:
         """What the model makes of `audio` `[B, C, T]` at rest, from latent means: (wanted, made), on the
         device.
 
-        Source: this course. Notebook: 04.
+        Notebook: 04.
         """
         self.model.eval()
         generator = torch.Generator(self.device).manual_seed(mixed_seed(VALIDATION_SEED, seed))
@@ -192,7 +192,7 @@ class Learner:
 
         Args:
             batches: audio `[B, C, T]` each; the result depends on them and the weights alone.
-        Source: this course. Notebook: 04.
+        Notebook: 04.
         """
         found = []
         for seed, audio in enumerate(batches):
@@ -204,7 +204,7 @@ class Learner:
         return {"spectral": spectral, "log_mel": log_mel}
 
     def is_finite(self) -> bool:
-        """Whether every weight and statistic of model and critics is a number. Source: this course. Notebook:
+        """Whether every weight and statistic of model and critics is a number. Notebook:
         04."""
         tensors = [*self.model.state_dict().values(), *self.critics.parameters()]
         return bool(torch.stack([t.detach().isfinite().all() for t in tensors]).all())
@@ -219,7 +219,7 @@ class Learner:
             compiled: through `torch.compile`.
         Returns:
             seconds of a phase-one step, and of a phase-two step on average.
-        Source: this course. Notebook: 04.
+        Notebook: 04.
         """
         double = copy.deepcopy(self)
         if compiled:

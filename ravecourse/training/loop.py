@@ -37,7 +37,7 @@ LATENT_SEED = 1 << 34  # which crops the latent is measured on, apart from those
 class Result:
     """How a call of `train` ended.
 
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
 
     run_folder: Path
@@ -50,12 +50,12 @@ class Result:
 
     @property
     def interrupted(self) -> bool:
-        """Stopped before the planned end. Source: this course. Notebook: 04."""
+        """Stopped before the planned end. Notebook: 04."""
         return not self.finished
 
     @property
     def checkpoint(self) -> Path:
-        """The file to resume or export from. Source: this course. Notebook: 04."""
+        """The file to resume or export from. Notebook: 04."""
         return self.run_folder / checkpoint.NAME
 
 

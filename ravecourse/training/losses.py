@@ -23,7 +23,7 @@ OVERLAP = 4  # hop = window / 4
 class Spectrum:
     """One signal's magnitudes at one scale, with what every comparison against it needs again.
 
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
 
     magnitude: Tensor  # [N, frames, scale/2 + 1]
@@ -159,7 +159,7 @@ def log_mel_distance(target: Tensor, estimate: Tensor, sample_rate: int) -> Tens
         sample_rate: Hz.
     Returns:
         a scalar, 0 where equal.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     filters = mel_filters(80, 2048, sample_rate).to(target)
     a, b = (torch.log10(magnitudes(x, 2048) @ filters + 1e-5) for x in (target, estimate))
@@ -177,7 +177,7 @@ def waveform_distance(target: Tensor, estimate: Tensor) -> Tensor:
         target, estimate: bands `[B, bands, T]`, equal shapes.
     Returns:
         a scalar, 0 or more.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     return (target - estimate).square().mean() / (target.square().mean() + FLOOR)
 

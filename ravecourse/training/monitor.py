@@ -46,7 +46,7 @@ FLAT_GAIN = 0.01  # ... a gain of this share count as flat
 class Progress:
     """Where a training stands; `train` hands it to `on_step` after each step.
 
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
 
     step: int  # steps done
@@ -78,7 +78,7 @@ class Journal:
         seconds: trained before this call.
         pace: (phase one, phase two) seconds a step, as the rehearsal measured.
         bar, tensorboard: whether to show and to write them.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Journal:
 
     @property
     def seconds(self) -> float:
-        """Seconds trained, earlier calls included. Source: this course. Notebook: 04."""
+        """Seconds trained, earlier calls included. Notebook: 04."""
         return self._before + time.perf_counter() - self._began
 
     def note(self, step: int, phase: int, values: dict[str, Tensor]) -> None:
@@ -125,7 +125,7 @@ class Journal:
 
         Raises:
             NotFinite: a loss since the last reading was not a number.
-        Source: this course. Notebook: 04.
+        Notebook: 04.
         """
         self._pending.append((step, tuple(values), torch.stack(list(values.values()))))
         now = time.perf_counter()
@@ -142,7 +142,7 @@ class Journal:
 
         Raises:
             NotFinite: as `note`.
-        Source: this course. Notebook: 04.
+        Notebook: 04.
         """
         pending, self._pending = self._pending, []
         for step, names, values in pending:
@@ -156,7 +156,7 @@ class Journal:
     def validated(self, step: int, validation: dict[str, float], kl: Tensor | None) -> None:
         """Take in the distances on held-out sound, and the KL of each latent dimension where it was measured.
 
-        Source: this course. Notebook: 04.
+        Notebook: 04.
         """
         self.validation = validation
         self._window.update({f"validation_{name}": [value] for name, value in validation.items()})
@@ -169,7 +169,7 @@ class Journal:
     def restart_clock(self) -> None:
         """Do not count what happened since the last step (saving, validation) as part of the next.
 
-        Source: this course. Notebook: 04.
+        Notebook: 04.
         """
         self._last_step_at = time.perf_counter()
 
@@ -178,7 +178,7 @@ class Journal:
 
         Raises:
             NotFinite: as `note`.
-        Source: this course. Notebook: 04.
+        Notebook: 04.
         """
         self.settle()
         values: dict[str, Any] = {name: sum(found) / len(found) for name, found in self._window.items()}
@@ -195,17 +195,17 @@ class Journal:
             file.write(line.getvalue())
 
     def sound(self, name: str, audio: Tensor, step: int, sample_rate: int) -> None:
-        """Let TensorBoard play `audio` `[C, T]` (its first channel). Source: this course. Notebook: 04."""
+        """Let TensorBoard play `audio` `[C, T]` (its first channel). Notebook: 04."""
         if self._board:
             self._board.add_audio(name, audio[:1].detach().cpu().clamp(-1, 1), step, sample_rate)
 
     def say(self, text: str) -> None:
-        """Print a line above the bar, where there is a bar. Source: this course. Notebook: 04."""
+        """Print a line above the bar, where there is a bar. Notebook: 04."""
         if not self._bar.disable:
             self._bar.write(text)
 
     def progress(self, step: int, phase: int) -> Progress:
-        """Where the training stands. Source: this course. Notebook: 04."""
+        """Where the training stands. Notebook: 04."""
         to_two, to_end = self._remaining(step)
         return Progress(
             step, phase, self.phase_two_start, self.end, dict(self.losses), self.validation, self.kl, to_two, to_end
@@ -259,7 +259,7 @@ def flat_steps(history: list[tuple[int, float]]) -> int:
         history: (step, distance) of each validation, in order.
     Returns:
         steps since the last gain of 1 % over the best before it, once 5 validations went by without one.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     best, since, best_at = math.inf, 0, 0
     for step, value in history:

@@ -24,7 +24,7 @@ WORTH = 0.85  # several threads are taken where a step takes this share of its t
 
 
 def augmentation(config: TrainingConfig) -> Augment:
-    """The changes to training crops that a configuration asks for. Source: this course. Notebook: 04."""
+    """The changes to training crops that a configuration asks for. Notebook: 04."""
     return Augment(
         gain_probability=0.5 if config.gain_db else 0.0,
         gain_db=(-config.gain_db, 0.0),
@@ -114,7 +114,7 @@ def check_same_recordings(found: Checkpoint, dataset: Dataset, run_folder: Path)
 def phase_two_start(found: Checkpoint | None, config: TrainingConfig, now: bool) -> int:
     """The step at which phase two begins or began; `now` moves it to where the checkpoint stands.
 
-    Source: this course. Notebook: 06.
+    Notebook: 06.
     """
     if found is None:
         return config.phase_one_steps
@@ -128,7 +128,7 @@ def check_fit(store: Dataset, model_config: ModelConfig, config: TrainingConfig)
 
     Raises:
         RaveCourseError: another sample rate, other channels, or crops that are no multiple of the hop.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     if (store.sample_rate, store.channels) != (model_config.sample_rate, model_config.channels):
         raise RaveCourseError(
@@ -152,7 +152,7 @@ def choose_threads(learner: Learner, audio: Tensor) -> tuple[int, tuple[float, f
         audio: a batch `[B, C, T]` of the size that training will use.
     Returns:
         the number of threads, and the seconds of a step in phase one and in phase two.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     everything = torch.get_num_threads()
     pace = learner.rehearse(audio)

@@ -18,7 +18,7 @@ def asked_to_stop() -> Iterator[Callable[[], str]]:
 
     Yields:
         a function: the word for what happened, "" for nothing so far.
-    Source: this course. Notebook: 04.
+    Notebook: 04.
     """
     note: list[str] = []
     if threading.current_thread() is not threading.main_thread():

@@ -42,7 +42,7 @@ V2_DILATIONS = (1, 3, 9)
 class Imported:
     """An imported model, and what the person should know about it.
 
-    Source: this course. Notebook: 10.
+    Notebook: 10.
     """
 
     model: RAVE
@@ -65,7 +65,7 @@ def import_checkpoint(
         target: the folder to write `checkpoint.pt` into.
     Raises:
         RaveCourseError: as `read`, or `target` cannot be written.
-    Source: this course. Notebook: 10.
+    Notebook: 10.
     """
     imported = read(path, causal=causal, sample_rate=sample_rate, averaged=averaged)
     phase = 2 if float(imported.model.noise_level) > 0 else 1
@@ -97,7 +97,7 @@ def read(
     Raises:
         RaveCourseError: no such file, damaged, not of the original, or of settings that this kit does not know:
             the message names them.
-    Source: this course. Notebook: 10.
+    Notebook: 10.
     """
     file = _newest(Path(path))
     content = _load(file)

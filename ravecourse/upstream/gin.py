@@ -16,7 +16,7 @@ class Settings:
 
     Args:
         text: the file's content.
-    Source: this course. Notebook: 10.
+    Notebook: 10.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -44,7 +44,7 @@ class Settings:
     def beside(cls, file: Path) -> "Settings":
         """Those of the `config.gin` beside `file` or in the three folders above; empty where there is none.
 
-        Source: this course. Notebook: 10.
+        Notebook: 10.
         """
         for folder in list(file.resolve().parents)[:4]:
             if (folder / "config.gin").is_file():

@@ -52,7 +52,7 @@ def fill(model: RAVE, state: dict[str, Tensor], file: Path) -> None:
         file: where they come from, for the messages.
     Raises:
         RaveCourseError: a weight has no counterpart, or the filter bank is another.
-    Source: this course. Notebook: 10.
+    Notebook: 10.
     """
     v1 = model.config.architecture == "v1"
     separate = "decoder.waveform_module.weight_v" in state
