@@ -1,6 +1,6 @@
 """Run any nn~ model in Python as nn~ runs it: render a sound block by block.
 
-Notebook: 08.
+Notebook: 08, 09.
 """
 
 import copy
