@@ -9,6 +9,7 @@ from ravecourse.files import write_text
 from .caches import caches
 from .drawing import Sheet
 from .journey import journey
+from .packages import packages
 from .player import player
 from .stages import phase_one, phase_two
 
@@ -18,9 +19,10 @@ PICTURES: dict[str, Callable[[], Sheet]] = {
     "phase_two": phase_two,
     "caches": caches,
     "player": player,
+    "packages": packages,
 }
 
-__all__ = ["PICTURES", "Sheet", "caches", "journey", "main", "phase_one", "phase_two", "player"]
+__all__ = ["PICTURES", "Sheet", "caches", "journey", "main", "packages", "phase_one", "phase_two", "player"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
