@@ -39,6 +39,12 @@ def _causal(sound: Tensor, bank: Tensor) -> Tensor:
     return bands
 
 
+def _ready_made(sound: Tensor, bank: Tensor) -> Tensor:
+    bands = _no_signs(sound, bank)
+    bands[1::2, ::2] *= -1
+    return bands
+
+
 def _full_rate(sound: Tensor, bank: Tensor) -> Tensor:
     return F.conv1d(F.pad(sound, (bank.shape[1] // 2,) * 2)[None, None], bank[:, None])[0]
 
@@ -58,7 +64,13 @@ def _whole_filters(taps: int, sample_rate: float) -> float:
 WRONG: dict[str, list[tuple[Any, str]]] = {
     "where": [((3, 6000), "band 0"), ((1, 6000), "half the sample rate"), ((2, 96000), "one band")],
     "error_in_db": [(_not_relative, "relative"), (_upside_down, "other way round"), (_levels, "difference")],
-    "band_split": [(_no_signs, "signs"), (_backwards, "backwards"), (_causal, "late"), (_full_rate, "shape")],
+    "band_split": [
+        (_no_signs, "signs"),
+        (_backwards, "backwards"),
+        (_causal, "late"),
+        (_full_rate, "shape"),
+        (_ready_made, "ruled out"),
+    ],
     "design": [
         ((_one_way, 8), "one way"),
         ((_whole_filters, 8), "half"),

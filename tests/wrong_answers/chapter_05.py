@@ -43,6 +43,11 @@ WRONG = {
         (lambda mean, std: (std.mean((0, 2)) > 0.9).nonzero().flatten().tolist(), "alone is not death"),
         (lambda mean, std: (kl_divergence(mean, std) > 0.01).nonzero().flatten().tolist(), "alive"),
         (lambda mean, std: kl_divergence(mean, std), "expected"),
+        (
+            lambda mean, std: (0.5 * mean.square().mean((0, 2)) <= 0.01).nonzero().flatten().tolist(),
+            "standard deviation other than 1",
+        ),
+        (lambda mean, std: kl_divergence(mean, std) <= 0.01, "mask"),
     ],
     "collapsing": [
         ([0.01, 0.001], "turned round"),

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ravecourse.audio import rms_db
 
-from .feedback import Verdict, ask, compare, exercise, together
+from .feedback import NotAllowed, Verdict, ask, compare, exercise, ruling_out, together
 
+READY_MADE = ("torch.fft.fft", "torch.fft.rfft", "torch.stft", "numpy.fft.fft", "numpy.fft.rfft", "scipy.fft.rfft")
 SECONDS, RATE, CHANNELS, BYTES = 180, 44100, 2, 2  # three minutes of stereo, 16 bits
 
 
@@ -26,6 +27,7 @@ def size(samples: float, size_bytes: float) -> Verdict:
             samples,
             count,
             "the number of samples",
+            tolerance=0,
             usual={
                 "That is both channels together: count one.": count * CHANNELS,
                 "That is three seconds. A minute has 60.": 3 * RATE,
@@ -37,7 +39,9 @@ def size(samples: float, size_bytes: float) -> Verdict:
             whole,
             "the size",
             unit="bytes",
+            tolerance=0,
             usual={
+                "The 44 bytes of a WAV file's header are no samples; leave them out.": whole + 44,
                 "That is one channel; stereo has two.": count * BYTES,
                 "Those are bits. 8 of them are a byte.": whole * 8,
                 "Those are samples. Each takes 16 bits, which are two bytes.": count * CHANNELS,
@@ -99,6 +103,7 @@ def level(function: Callable[[Tensor], float]) -> Verdict:
         ("the level of a full-scale sine", sine),
         ("the level of a softer sine", 0.05 * sine),
         ("the level of noise in stereo", stereo),
+        ("the level of a sine with a constant offset", 0.1 * sine + 0.3),
     ):
         power = float(audio.double().square().mean())
         verdict = compare(
@@ -112,6 +117,8 @@ def level(function: Callable[[Tensor], float]) -> Verdict:
                 * math.log10(power),
                 "That is half as many decibels: 20 times the logarithm of an amplitude.": 5 * math.log10(power),
                 "That is the natural logarithm; decibels want log10.": 10 * math.log(power),
+                "That is the standard deviation, which takes the mean away: an offset counts in the RMS.": 10
+                * math.log10(float(audio.double().var(correction=0))),
                 "That is the peak, not the mean power.": 20 * math.log10(float(audio.abs().max())),
                 "That is the mean power itself; decibels are a logarithm of it.": power,
                 "That is the mean of the two channels' decibels. Take the mean of the power first.": sum(
@@ -128,7 +135,7 @@ def level(function: Callable[[Tensor], float]) -> Verdict:
         or float(silent) != -math.inf
     ):
         return Verdict(False, f"For silence, minus infinity was expected; yours is {silent!r:.80}.")
-    return Verdict(True, "The sines, stereo noise and silence.")
+    return Verdict(True, "The sines, stereo noise, an offset and silence.")
 
 
 @exercise(
@@ -162,4 +169,9 @@ def magnitudes(function: Callable[[Tensor], Tensor]) -> Verdict:
         )
         if not verdict.right:
             return verdict
+    try:
+        with ruling_out(*READY_MADE):
+            ask(function, frame)
+    except NotAllowed as error:
+        return Verdict(False, f"The numbers are right, but {error}")
     return Verdict(True, "Frames of 64, 256 and 1024 samples.")

@@ -71,7 +71,14 @@ def dead(answer: Callable[..., Any]) -> Verdict:
         mean, std = _posterior(seed)
         price = kl_divergence(mean, std)
         expected = [d for d, value in enumerate(price.tolist()) if value <= ALIVE_NATS]
-        given = _numbers(ask(answer, mean, std))
+        answered = ask(answer, mean, std)
+        if _is_mask(answered):
+            return Verdict(
+                False,
+                "That is a mask: True or False for each dimension. The numbers of the dimensions are asked for; "
+                "`.nonzero().flatten().tolist()` turns a mask into them.",
+            )
+        given = _numbers(answered)
         if given is None:
             return Verdict(False, f"A list of dimensions was expected, such as {expected}.")
         if given == {float(d) for d in expected}:
@@ -84,6 +91,9 @@ def dead(answer: Callable[..., Any]) -> Verdict:
             "Take the KL of each frame first and average then: a mean that swings around 0 averages to 0, and is not "
             "dead.": {float(d) for d in range(size) if flat[d] <= ALIVE_NATS},
             "A large standard deviation alone is not death: the mean may still move and tell something.": wide,
+            "A mean that stands still is not enough: a standard deviation other than 1 costs as well.": {
+                float(d) for d in range(size) if float(0.5 * mean[0, d].square().mean()) <= ALIVE_NATS
+            },
             "That is how many. The question is which ones.": {float(len(expected))},
         }
         words = (
@@ -169,14 +179,19 @@ def _latent(size: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _posterior(seed: int) -> tuple[Tensor, Tensor]:
-    """Means and standard deviations [1, 8, 60]: strong, dead, weak but alive, dead with a trace of movement, ..."""
+    """Means and standard deviations [1, 9, 60]: strong, dead, weak but alive, dead with a trace of movement, ..."""
     generator = torch.Generator().manual_seed(seed)
-    sizes = torch.tensor([1.0, 0.0, 0.3, 0.03, 0.8, 0.0, 0.3, 0.4])
-    stds = torch.tensor([0.3, 1.0, 0.954, 0.9995, 0.6, 1.0, 0.954, 0.95])
-    centres = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.4])  # of most, the average of the means is 0
-    order = torch.randperm(8, generator=generator)
+    sizes = torch.tensor([1.0, 0.0, 0.3, 0.03, 0.8, 0.0, 0.3, 0.4, 0.0])
+    stds = torch.tensor([0.3, 1.0, 0.954, 0.9995, 0.6, 1.0, 0.954, 0.95, 0.7])
+    centres = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.4, 0.0])  # of most, the average of the means is 0
+    order = torch.randperm(9, generator=generator)
     mean = (centres[:, None] + sizes[:, None] * torch.tensor([1.0, -1.0]).repeat(30))[order]
-    return mean[None], stds[order][None, :, None].expand(1, 8, 60).clone()
+    return mean[None], stds[order][None, :, None].expand(1, 9, 60).clone()
+
+
+def _is_mask(answer: Any) -> bool:
+    values = answer.tolist() if isinstance(answer, Tensor) else answer
+    return isinstance(values, list | tuple) and len(values) > 0 and all(isinstance(value, bool) for value in values)
 
 
 def _numbers(answer: Any) -> set[float] | None:

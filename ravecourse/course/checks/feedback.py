@@ -4,12 +4,14 @@ Notebook: 01.
 """
 
 import ast
+import importlib
 import inspect
 import linecache
 import sysconfig
 import textwrap
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,6 +165,31 @@ def ask(function: Callable[..., Any], *inputs: Any, **named: Any) -> Any:
             "Is there a `return` on every way through it?"
         )
     return answer
+
+
+class NotAllowed(Exception):
+    """A function was called that the exercise rules out. Notebook: 01."""
+
+
+@contextmanager
+def ruling_out(*names: str) -> Iterator[None]:
+    """Inside the block, calling a function of these dotted names raises NotAllowed. Notebook: 01."""
+
+    def refusal(name: str) -> Callable[..., Any]:
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise NotAllowed(f"`{name}` is ruled out in this exercise: write what it does yourself.")
+
+        return refuse
+
+    places = [(importlib.import_module(name.rpartition(".")[0]), name.rpartition(".")[2], name) for name in names]
+    before = [(module, attribute, getattr(module, attribute)) for module, attribute, _ in places]
+    try:
+        for module, attribute, name in places:
+            setattr(module, attribute, refusal(name))
+        yield
+    finally:
+        for module, attribute, function in before:
+            setattr(module, attribute, function)
 
 
 def compare(
