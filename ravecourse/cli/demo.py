@@ -1,6 +1,6 @@
 """The whole journey in minutes: sounds, dataset, training, export, and a recording played through the result.
 
-    python -m ravecourse.demo [--data FOLDER] [--out build/demo]
+    python -m ravecourse.cli.demo [--data FOLDER] [--out build/demo]
 
 Notebook: 00.
 """
@@ -63,9 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Notebook: 00.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m ravecourse.demo",
+        prog="python -m ravecourse.cli.demo",
         description=__doc__.splitlines()[0],
-        epilog="example: python -m ravecourse.demo --data ~/recordings",
+        epilog="example: python -m ravecourse.cli.demo --data ~/recordings",
     )
     parser.add_argument("--data", type=Path, help="a folder of your recordings (default: the bundled instruments)")
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="(default: %(default)s)")

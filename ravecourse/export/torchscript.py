@@ -6,6 +6,7 @@ Notebook: 09.
 import json
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,10 @@ METADATA = "metadata.json"  # name of the extra file that this course writes int
 TYPES = ("bool", "int", "float", "str", "tensor", "buffer")  # attribute types by their code
 SMALLEST_BUFFER = 64  # samples; what nn~ is given where all ratios are smaller
 DEFAULT_BUFFER = 4096
+LARGEST_BUFFER = 1 << 20  # samples, the largest ratio of a method too
+MOST_CHANNELS = 1024  # signals that one method may take or give
 LONGEST_DELAY = 1 << 22  # samples; metadata that say more are wrong
+LARGEST_METADATA = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Attribute:
 class Model:
     """A loaded `.ts`: the module in evaluation mode, and what it says about itself.
 
-    `violations` are breaches found while reading; `contract.problems` finds the rest by running it.
+    `violations` are found while reading; `contract.violations` finds the rest by running the model.
     Notebook: 09.
     """
 
@@ -113,7 +117,7 @@ def buffer_size(model: Model, asked: int = DEFAULT_BUFFER) -> int:
         RaveCourseError: a negative number, or one above 2^20.
     Source: this course, after nn_tilde. Notebook: 09.
     """
-    if not 0 <= asked <= 2**20:
+    if not 0 <= asked <= LARGEST_BUFFER:
         raise RaveCourseError(
             f"A buffer of {asked} samples is not possible. Use a power of two from "
             f"{model.smallest_buffer} on, or 0 for the smallest."
@@ -188,10 +192,11 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             inside = [name for name in names if name.endswith(f"/extra/{METADATA}")]
-            text = archive.read(inside[0]).decode() if inside else "{}"
+            fits = bool(inside) and archive.getinfo(inside[0]).file_size <= LARGEST_METADATA
+            text = archive.read(inside[0]).decode() if fits else "{}"
     except OSError as error:
         raise RaveCourseError(f"{path} cannot be read ({error.strerror or error}). Check its permissions.") from error
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, RuntimeError) as error:
         raise RaveCourseError(
             f"{path} is no TorchScript file, or a damaged one. Name a .ts that "
             "`ravecourse export` or RAVE wrote; if it is one, copy or export it again."
@@ -205,7 +210,7 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
         raise RaveCourseError(f"{path} is no TorchScript file; {advice}.")
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested without end
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -246,8 +251,12 @@ def _read_method(module: torch.jit.ScriptModule, name: str, violations: list[str
         )
         return None
     values = params.tolist()
-    if any(v != int(v) or v < 1 for v in values):
-        violations.append(f"`{name}_params` is {values}: channels and ratios must be whole numbers from 1 on.")
+    limits = (MOST_CHANNELS, LARGEST_BUFFER) * 2
+    if params.is_complex() or not all(1 <= v <= most and v == int(v) for v, most in zip(values, limits, strict=True)):
+        violations.append(
+            f"`{name}_params` is {values}: channels and ratios must be whole numbers from 1 on, channels up to "
+            f"{MOST_CHANNELS} and ratios up to {LARGEST_BUFFER}."
+        )
         return None
     if params.dtype not in (torch.int64, torch.int32, torch.float32, torch.float64):
         violations.append(f"`{name}_params` is of type {params.dtype}; players read int64.")

@@ -5,6 +5,7 @@ Notebook: 08, 09.
 
 import copy
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +26,7 @@ class Player:
     Of each `in_ratio` input samples the last is kept; each output value is held for `out_ratio` samples.
 
     Args:
-        model: what `tsfile.load` gave; the player runs a copy, which starts from silence.
+        model: as `load` returns it; the player runs a copy, which starts from silence.
         method: which method.
         buffer: samples of a block; rounded up as nn~ does, see the attribute of the same name.
         batch: how many independent sounds at a time.
@@ -43,11 +44,17 @@ class Player:
     def reset(self) -> None:
         """Start again from silence: by the model's own `reset`, or with a new copy of a model that has none.
 
+        Only exports of this course are known to forget everything in `reset`; in the files of others a method of that
+        name may take arguments, fail, or do something else. They are copied anew.
+
         Notebook: 08.
         """
-        if self._module is not None and "reset" in self._module._c._method_names():
-            self._module.reset()
-            return
+        module, ours = self._module, "ravecourse" in self.model.metadata
+        if module is not None and ours and "reset" in module._c._method_names():
+            # The state was made in inference mode; where the file lies about its origin, anything may be raised.
+            with torch.inference_mode(), suppress(Exception):
+                module.reset()
+                return
         self._module = copy.deepcopy(self.model.module)
         self._call = getattr(self._module, self.method.name)
 

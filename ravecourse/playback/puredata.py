@@ -1,6 +1,6 @@
 """Run a model in a real Pure Data without a screen: write a patch, play signals through nn~, get what comes out.
 
-`python -m ravecourse.puredata FOLDER [MODEL.ts]` proves that the nn~ in FOLDER plays what Python computes.
+`python -m ravecourse.playback.puredata FOLDER [MODEL.ts]` verifies that the nn~ in FOLDER plays what Python computes.
 
 Notebook: 08.
 """
@@ -290,10 +290,9 @@ def expected(
     for name, value in (settings or {}).items():
         getattr(player._module, f"set_{name}")(value)
     length = audio.shape[-1]
-    padded = torch.nn.functional.pad(audio, (0, -length % player.buffer))[None]
     with realtime.threads(1), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        out = torch.cat([player.process(block) for block in padded.split(player.buffer, -1)], -1)[0]
+        out = torch.cat(list(realtime.play_blocks(player, [audio[None]], 0)), -1)[0]
     return torch.nn.functional.pad(out, (late, 0))[:, :length]
 
 
@@ -364,7 +363,7 @@ def _fresh(folder: Path) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: 0 if Pd plays what Python computes. Notebook: 08."""
-    parser = argparse.ArgumentParser(prog="python -m ravecourse.puredata", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m ravecourse.playback.puredata", description=__doc__.split("\n")[0])
     parser.add_argument("externals", type=Path, help="the folder with nn~")
     parser.add_argument("model", type=Path, nargs="?", help="an exported model; without it a small random one")
     asked = parser.parse_args(arguments)

@@ -362,3 +362,25 @@ def test_a_flipped_byte_inside_is_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "not json", "[1, 2]", "3"])
 def test_metadata_of_another_kind_is_ignored(text: str, tmp_path: Path) -> None:
     assert save(Base(), tmp_path / "a.ts", metadata=text).metadata == {}
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("value", [0, -1, 1.5, NAN, INF, -INF, 1j, 10**12, 2**40, 2**62])
+def test_impossible_channels_and_ratios_are_violations(place: int, value: complex, tmp_path: Path) -> None:
+    module = Base()
+    params: list[complex] = [1, 1, 1, 1]
+    params[place] = value
+    module.forward_params = torch.tensor(params)
+    model = save(module, tmp_path / "a.ts")
+    assert "forward" not in model.methods
+    assert any(sentence.startswith("`forward_params` is ") for sentence in contract.violations(model))
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 200000, '{"notes": ' + "[" * 100000 + "]" * 100000 + "}", '{"a": "' + "x" * 2**21 + '"}']
+)
+def test_metadata_without_end_are_ignored(text: str, tmp_path: Path) -> None:
+    assert save(Base(), tmp_path / "a.ts", metadata=text).metadata == {}

@@ -82,6 +82,30 @@ class Random(nn.Module):
         return torch.rand_like(x)
 
 
+class ResetWithArgument(Late):
+    @torch.jit.export
+    def reset(self, level: int) -> None:
+        self.memory.fill_(level)
+
+
+class ResetThatFails(Late):
+    @torch.jit.export
+    def reset(self) -> None:
+        assert self.delay < 0, "not today"
+
+
+class ResetOfSomethingElse(Late):
+    @torch.jit.export
+    def reset(self) -> None:
+        pass
+
+
+class ResetInPlace(Late):
+    @torch.jit.export
+    def reset(self) -> None:
+        self.memory.zero_()
+
+
 class Moody(nn.Module):
     """Breaks its promise once it hears something."""
 
@@ -226,6 +250,19 @@ def test_a_model_that_breaks_its_promise_is_told(tmp_path: Path) -> None:
         realtime.render(model, 3 + noise(1, 100), RATE, buffer=64)
     with pytest.raises(RaveCourseError, match=r"returned \[1, 1, 63\] in place of \[1, 1, 64\]"):
         realtime.render(model, torch.ones(1, 100), RATE, buffer=64)
+
+
+@pytest.mark.parametrize("kind", [Late, ResetWithArgument, ResetThatFails, ResetOfSomethingElse, ResetInPlace])
+def test_after_reset_a_model_of_others_is_as_if_just_loaded(kind: type[Late], tmp_path: Path) -> None:
+    """Whatever their method of that name takes or does."""
+    model, x = save(kind(1, 5), tmp_path), noise(1, 64)[None]
+    player = realtime.Player(model, buffer=64)
+    first = player.process(x)
+    assert not torch.equal(player.process(x), first)
+    player.reset()
+    assert torch.equal(player.process(x), first)
+    assert realtime.render(model, x[0], RATE).audio.isfinite().all()
+    assert benchmark.measure(model, buffer=64, seconds=0.001).blocks >= 30
 
 
 def test_threads_come_back(tmp_path: Path) -> None:
