@@ -3,7 +3,6 @@
 Notebook: 00, 04.
 """
 
-import csv
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from ravecourse.errors import RaveCourseError
 from ravecourse.files import replacing
+from ravecourse.training import read_losses
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito 2008
 QUIETEST_DB = -90.0
@@ -210,11 +210,7 @@ def _levels(audio: Tensor) -> Tensor:
 
 def _read(path: Path) -> tuple[dict[str, list[tuple[float, float]]], float | None]:
     """Columns of a CSV as (step, value) pairs, empty cells left out, and the step where phase two begins."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise RaveCourseError(f"{path} cannot be read ({error.strerror}). Name the CSV of a run folder.") from error
+    rows = read_losses(path)
     if not rows or "step" not in rows[0]:
         raise RaveCourseError(f"{path} holds no training curves (no column `step`). Name the CSV of a run folder.")
     series: dict[str, list[tuple[float, float]]] = {}

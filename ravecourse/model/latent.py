@@ -70,7 +70,7 @@ class LatentStatistics:
             positive; standard deviation `[D]` along each; fidelity `[D]`: the share of variance that the first
             1 ... D directions hold, ending at 1.
         Raises:
-            RaveCourseError: fewer than two frames were seen.
+            RaveCourseError: fewer than two frames were seen, or a latent was not a finite number.
         Source: RAVE (arXiv 2111.05011), section 4.3 (it uses the singular values). Notebook: 05.
         """
         if self.frames < 2:
@@ -80,6 +80,11 @@ class LatentStatistics:
             )
         mean = self._sum / self.frames
         covariance = self._products / self.frames - torch.outer(mean, mean)
+        if not bool(covariance.isfinite().all()):
+            raise RaveCourseError(
+                "The model gives latents that are not finite numbers: its training has diverged. "
+                "Go back to an earlier checkpoint, or train again with a lower learning rate."
+            )
         variances, vectors = torch.linalg.eigh((covariance + covariance.T) / 2)
         variances, directions = variances.flip(0).clamp(min=0), vectors.flip(1).T
         largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))

@@ -3,10 +3,12 @@
 from . import discriminator, losses
 from .discriminator import Discriminator
 from .learner import Learner, learning_rate
-from .loop import PHASE_ONE_NAME, Result, train
+from .loop import Result, train
 from .losses import SpectralDistance, beta_at, log_mel_distance, magnitudes
-from .monitor import LOSSES_NAME, Progress, flat_steps
+from .monitor import Progress, flat_steps
+from .run_state import PHASE_ONE_NAME
 from .setup import choose_threads
+from .table import LOSSES_NAME, read_losses
 
 __all__ = [
     "LOSSES_NAME",
@@ -24,5 +26,6 @@ __all__ = [
     "log_mel_distance",
     "losses",
     "magnitudes",
+    "read_losses",
     "train",
 ]

@@ -1,6 +1,6 @@
 """Training, both phases in one loop: prepare, rehearse, then step after step until done or asked to stop.
 
-What a step computes is in `steps`; what is told meanwhile, in `journal`.
+What a step computes is in `learner`; what is reported meanwhile, in `monitor`; what a run folder holds, in `run_state`.
 
 Notebook: 04, 06.
 """
@@ -19,14 +19,14 @@ from ravecourse.errors import RaveCourseError
 from ravecourse.model import Checkpoint, checkpoint, latent
 from ravecourse.runtime import choose_device, threads
 
-from . import setup
+from . import run_state, setup
 from .compiling import compile_if_faster
 from .learner import Learner, learning_rate
 from .losses import beta_at
-from .monitor import LOG_EVERY, LOSSES_NAME, Journal, NotFinite, Progress, flat_steps
+from .monitor import LOG_EVERY, Journal, NotFinite, Progress, flat_steps
+from .run_state import PHASE_ONE_NAME
 from .stopping import asked_to_stop
 
-PHASE_ONE_NAME = "phase_one.pt"  # the checkpoint from which phase two began
 VALIDATION_SECONDS = 30  # of held-out sound a validation, at most
 LATENT_SECONDS = 90  # of training sound for the principal directions
 LISTEN_SECONDS = 4  # of held-out sound in TensorBoard
@@ -98,6 +98,8 @@ def train(
     store = dataset if isinstance(dataset, Dataset) else Dataset(Path(dataset))
     run_folder, target = Path(run_folder), choose_device(device)
     found = checkpoint.load(run_folder) if resume and (run_folder / checkpoint.NAME).is_file() else None
+    if found and setup.can_start_over(found, store, model_config, training_config):
+        found = None
     model_config, config = setup.resume_settings(found, model_config, training_config, phase_two_now, run_folder)
     setup.check_fit(store, model_config, config)
     if found:
@@ -109,16 +111,31 @@ def train(
     if found and found.step >= end:
         return _already_finished(found, run_folder)
     learner = Learner(model_config, config, target)
+    if found:
+        run_state.restore_model(learner, found, run_folder)
     before = found.notes if found else checkpoint.Notes()
     step, history = found.step if found else 0, list(before.validations)
-    if found:
-        learner.model.load_state_dict(found.model)
     count, pace = _rehearse(learner, crops.batch(0).audio, config, min(before.threads, torch.get_num_threads()))
     if found:
-        _restore(learner, found)
+        run_state.restore_training(learner, found, run_folder)
 
+    def notes(seconds: float) -> checkpoint.Notes:
+        return checkpoint.Notes(
+            validations=tuple(history),
+            seconds=seconds,
+            threads=count,
+            dataset=store.path.name,
+            recordings=tuple(sorted({segment.name for segment in store.train})),
+            fingerprint=store.fingerprint,
+        )
+
+    if step == 0 or count != before.threads:
+        # The first checkpoint replaces an earlier run's in one move, and only then are its other files removed: whenever
+        # this process is killed, the same command finds one run, whole, with the number of threads that it began with.
+        first = run_state.snapshot(learner, model_config, config, step, phase_two_start, notes(before.seconds))
+        checkpoint.save(run_folder / checkpoint.NAME, first)
     if step == 0:
-        _clear(run_folder)
+        run_state.clear(run_folder)
     journal = Journal(
         run_folder,
         start=step,
@@ -130,41 +147,40 @@ def train(
         tensorboard=tensorboard,
     )
 
-    def save(name: str = checkpoint.NAME) -> None:
+    if found and found.phase == 1:
+        journal.say(setup.changed_plan(found, config))
+
+    def check_finite() -> None:
         journal.settle()
         if not learner.is_finite():
             raise NotFinite(step, "a weight")
+
+    def measure_latent(seconds: float) -> latent.LatentStatistics:
+        check_finite()
+        statistics = _measure_latent(learner, store, config, seconds)
+        if not bool(statistics.kl.isfinite().all()):
+            raise NotFinite(step, "a latent")
+        if statistics.frames > 1:
+            latent.store(learner.model, statistics)
+        return statistics
+
+    def save(name: str = checkpoint.NAME) -> None:
+        check_finite()
         checkpoint.save(
             run_folder / name,
-            _snapshot(
-                learner,
-                model_config,
-                config,
-                step,
-                phase_two_start,
-                checkpoint.Notes(
-                    validations=tuple(history),
-                    seconds=journal.seconds,
-                    threads=count,
-                    dataset=store.path.name,
-                    recordings=tuple(sorted({segment.name for segment in store.train})),
-                    fingerprint=store.fingerprint,
-                ),
-            ),
+            run_state.snapshot(learner, model_config, config, step, phase_two_start, notes(journal.seconds)),
         )
 
     saved, warned, stop = step, False, ""
     try:
         with threads(count), asked_to_stop() as asked, ThreadPoolExecutor(1) as reader:
-            if step == 0:  # from here on, the same command resumes this run, computing with the same number of threads
-                save()
             if compile:
                 journal.say(compile_if_faster(learner, crops.batch(0).audio))
                 journal.restart_clock()
             upcoming = reader.submit(crops.batch, step)
             while step < end and not stop:
                 if learner.phase == 1 and step >= phase_two_start:
-                    _measure_latent(learner, store, config, LATENT_SECONDS)
+                    measure_latent(LATENT_SECONDS)
                     save(PHASE_ONE_NAME)
                     learner.enter_phase_two()
                     journal.restart_clock()
@@ -178,7 +194,7 @@ def train(
                 statistics = None
                 if validates:
                     if learner.phase == 1:
-                        statistics = _measure_latent(learner, store, config, LATENT_SECONDS / 8)
+                        statistics = measure_latent(LATENT_SECONDS / 8)
                     validation = _validate(learner, store, config)
                     if validation:
                         journal.validated(step, validation, statistics.kl if statistics else None)
@@ -200,7 +216,7 @@ def train(
                 stop = stop or asked()
             if step >= end or step > saved:
                 if learner.phase == 1:
-                    _measure_latent(learner, store, config, LATENT_SECONDS)
+                    measure_latent(LATENT_SECONDS)
                 save()
     except NotFinite as error:
         raise RaveCourseError(_not_finite(error, crops, saved, run_folder, learner)) from error
@@ -232,19 +248,6 @@ def _last(history: Sequence[checkpoint.Validation]) -> dict[str, float] | None:
     return {"spectral": history[-1].spectral, "log_mel": history[-1].log_mel} if history else None
 
 
-def _clear(run_folder: Path) -> None:
-    """Remove what an earlier run left: its checkpoint first, so that it can never stand beside another run's curves."""
-    try:
-        for name in (checkpoint.NAME, PHASE_ONE_NAME, LOSSES_NAME):
-            (run_folder / name).unlink(missing_ok=True)
-        for events in (run_folder / "tensorboard").glob("events.out.tfevents.*"):
-            events.unlink()
-    except OSError as error:
-        raise RaveCourseError(
-            f"{run_folder} holds an earlier run that cannot be replaced ({error.strerror}). Choose another run folder."
-        ) from error
-
-
 def _rehearse(learner: Learner, audio: Tensor, config: TrainingConfig, known: int) -> tuple[int, tuple[float, float]]:
     """How many threads, and the pace; its steps of each phase tell a lack of memory before hours of phase one.
 
@@ -271,39 +274,6 @@ def _rehearse(learner: Learner, audio: Tensor, config: TrainingConfig, known: in
             torch.cuda.empty_cache()
 
 
-def _restore(learner: Learner, found: Checkpoint) -> None:
-    if found.phase == 2:
-        learner.enter_phase_two()
-    if found.discriminator:
-        learner.critics.load_state_dict(found.discriminator)
-    if found.generator_optimiser:
-        learner.optimiser.load_state_dict(found.generator_optimiser)
-    if found.discriminator_optimiser:
-        learner.critics_optimiser.load_state_dict(found.discriminator_optimiser)
-
-
-def _snapshot(
-    learner: Learner,
-    model_config: ModelConfig,
-    config: TrainingConfig,
-    step: int,
-    phase_two_start: int,
-    notes: checkpoint.Notes,
-) -> Checkpoint:
-    return Checkpoint(
-        model_config,
-        learner.model.state_dict(),
-        config,
-        step,
-        learner.phase,
-        phase_two_start,
-        learner.critics.state_dict(),
-        learner.optimiser.state_dict(),
-        learner.critics_optimiser.state_dict(),
-        notes,
-    )
-
-
 def _on_the_way(audio: Tensor, device: torch.device) -> Tensor:
     return audio.pin_memory() if device.type == "cuda" else audio
 
@@ -315,14 +285,11 @@ def _batches(config: TrainingConfig, sample_rate: int, seconds: float) -> int:
 def _measure_latent(
     learner: Learner, store: Dataset, config: TrainingConfig, seconds: float
 ) -> latent.LatentStatistics:
-    """Encode training sound as it is (no augmentation) and write what was found into the model's buffers."""
+    """Encode training sound as it is, without augmentation, for the statistics that the model keeps."""
     crops = CropSampler(store, "train", config.crop_samples, config.batch_size, LATENT_SEED + config.seed)
     count = min(_batches(config, store.sample_rate, seconds), 2 * len(crops))
     with torch.compiler.set_stance("force_eager"):  # what is compiled is compiled for the steps
-        statistics = latent.measure(learner.model, (crops.batch(i).audio for i in range(count)))
-    if statistics.frames > 1:
-        latent.store(learner.model, statistics)
-    return statistics
+        return latent.measure(learner.model, (crops.batch(i).audio for i in range(count)))
 
 
 def _validate(learner: Learner, store: Dataset, config: TrainingConfig) -> dict[str, float] | None:
@@ -380,7 +347,7 @@ def _not_finite(error: NotFinite, crops: CropSampler, saved: int, run_folder: Pa
         if broken
         else f"Its batch came from {', '.join(batch.sources[:4])}"
         f"{' and others' if len(batch.sources) > 4 else ''}. Lower learning_rate "
-        f"({learner.optimiser.param_groups[0]['lr']:g} at this step) or look at these recordings."
+        f"({learner.optimiser.param_groups[0]['lr']:g} at this step) in a new run, or look at these recordings."
     )
     kept = f"The checkpoint of step {saved} in {run_folder} is intact." if saved else "Nothing was saved yet."
     return f"{error.name} was not a number at step {error.step}, in phase {learner.phase}. {where} {kept}"

@@ -15,29 +15,12 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ravecourse.files import write_text
 from ravecourse.runtime import clock
 
-LOSSES_NAME = "losses.csv"
+from .table import COLUMNS, LOSSES_NAME, keep_until
+
 LOG_EVERY = 25  # steps a row of the CSV
 SETTLE_SECONDS = 0.5  # losses stay on the device at most this long
-COLUMNS = (
-    "step",
-    "phase",
-    "seconds",
-    "learning_rate",
-    "loss",
-    "spectral",
-    "spectral_bands",
-    "kl",
-    "beta",
-    "adversarial",
-    "feature_matching",
-    "critics",
-    "validation_spectral",
-    "validation_log_mel",
-    "alive_dimensions",
-)
 FLAT_VALIDATIONS = 5  # this many without ...
 FLAT_GAIN = 0.01  # ... a gain of this share count as flat
 
@@ -103,7 +86,7 @@ class Journal:
         self._pending: list[tuple[int, tuple[str, ...], Tensor]] = []
         self._window: dict[str, list[float]] = {}
         self._path = run_folder / LOSSES_NAME
-        _truncate(self._path, start)
+        keep_until(self._path, start)
         self._bar = tqdm(
             total=end,
             initial=start,
@@ -201,7 +184,7 @@ class Journal:
 
     def say(self, text: str) -> None:
         """Print a line above the bar, where there is a bar. Notebook: 04."""
-        if not self._bar.disable:
+        if text and not self._bar.disable:
             self._bar.write(text)
 
     def progress(self, step: int, phase: int) -> Progress:
@@ -268,16 +251,6 @@ def flat_steps(history: list[tuple[int, float]]) -> int:
         else:
             since += 1
     return history[-1][0] - best_at if since >= FLAT_VALIDATIONS else 0
-
-
-def _truncate(path: Path, start: int) -> None:
-    """Begin the CSV, or keep of it what happened up to step `start`; a half-written last row goes too."""
-    kept = []
-    if start and path.is_file():
-        for row in csv.reader(path.read_text(encoding="utf-8").splitlines()[1:]):
-            if len(row) == len(COLUMNS) and row[0].isdigit() and int(row[0]) <= start:
-                kept.append(",".join(row))
-    write_text(path, "\n".join([",".join(COLUMNS), *kept]) + "\n")
 
 
 def _board(folder: Path, start: int) -> Any:

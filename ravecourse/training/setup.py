@@ -18,7 +18,8 @@ from ravecourse.runtime import threads
 
 from .learner import Learner
 
-# What may change when a run is resumed; everything else would make the first half one training and the second another.
+# What may change when a run is resumed, the first only during phase one; everything else would make the first half one
+# training and the second another.
 CHANGEABLE = ("phase_one_steps", "phase_two_steps", "validation_every", "checkpoint_every")
 WORTH = 0.85  # several threads are taken where a step takes this share of its time on one, or less
 
@@ -68,12 +69,44 @@ def resume_settings(
         raise RaveCourseError(
             f"{run_folder} holds another model ({differing}). Choose another run folder, or start over with --fresh."
         )
-    if training_config is not None and (differing := _differing(training_config, found.training_config, CHANGEABLE)):
+    changeable = CHANGEABLE if found.phase == 1 else CHANGEABLE[1:]  # phase one is over: its length is history
+    if training_config is not None and (differing := _differing(training_config, found.training_config, changeable)):
         raise RaveCourseError(
             f"{run_folder} was trained with other settings ({differing}), which a run keeps to its end. "
             "Resume without them, choose another run folder, or start over with --fresh."
         )
     return found.model_config, training_config or found.training_config
+
+
+def can_start_over(
+    found: Checkpoint, dataset: Dataset, model_config: ModelConfig | None, training_config: TrainingConfig | None
+) -> bool:
+    """Whether a run folder holds a run without a single step, and other settings or recordings are given now.
+
+    Nothing is lost then: a first try with a learning rate that was too high does not occupy its folder.
+    Notebook: 04.
+    """
+    if found.step or found.training_config is None or model_config is None or training_config is None:
+        return False
+    return bool(
+        _differing(model_config, found.model_config)
+        or _differing(training_config, found.training_config, CHANGEABLE)
+        or _other_recordings(found, dataset)
+    )
+
+
+def changed_plan(found: Checkpoint, config: TrainingConfig) -> str:
+    """What to say where phase one gets another length while its learning rate follows that length; "" otherwise.
+
+    Notebook: 04.
+    """
+    before = found.training_config.phase_one_steps if found.training_config else config.phase_one_steps
+    if not config.cosine_decay or before == config.phase_one_steps:
+        return ""
+    return (
+        f"Phase one has {config.phase_one_steps} steps now, not {before}: from here on the learning rate follows the "
+        "new plan, so the model differs from one that was planned so from the start."
+    )
 
 
 def _differing(
@@ -95,20 +128,24 @@ def check_same_recordings(found: Checkpoint, dataset: Dataset, run_folder: Path)
         RaveCourseError: the dataset is another one; the message says how it differs.
     Notebook: 04.
     """
+    if how := _other_recordings(found, dataset):
+        raise RaveCourseError(
+            f"{run_folder} was trained on the dataset {found.notes.dataset!r}, and {dataset.path} is another one: "
+            f"{how}. Resume with the first dataset, choose another run folder, or start over with --fresh."
+        )
+
+
+def _other_recordings(found: Checkpoint, dataset: Dataset) -> str:
+    """How the training recordings differ from those that a run began with; "" if they do not."""
     before, now = set(found.notes.recordings), {segment.name for segment in dataset.train}
     if before and before != now:
         changes = [
             f"{len(names)} {what}" for names, what in ((before - now, "missing"), (now - before, "new")) if names
         ]
-        how = f"{' and '.join(changes)} of its recordings"
-    elif found.notes.fingerprint and found.notes.fingerprint != dataset.fingerprint:
-        how = "recordings of the same names with other contents, or prepared with other settings"
-    else:
-        return
-    raise RaveCourseError(
-        f"{run_folder} was trained on the dataset {found.notes.dataset!r}, and {dataset.path} is another one: {how}. "
-        "Resume with the first dataset, choose another run folder, or start over with --fresh."
-    )
+        return f"{' and '.join(changes)} of its recordings"
+    if found.notes.fingerprint and found.notes.fingerprint != dataset.fingerprint:
+        return "recordings of the same names with other contents, or prepared with other settings"
+    return ""
 
 
 def phase_two_start(found: Checkpoint | None, config: TrainingConfig, now: bool) -> int:

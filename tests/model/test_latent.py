@@ -138,3 +138,14 @@ def test_measure_leaves_the_model_as_it_was_and_store_writes():
     assert torch.allclose(model.latent_draw_std, drawn, atol=1e-6)
     expected = 0.5 * (1 + 0.25 - 2 * torch.tensor(0.5).log() - 1)  # means of variance 1 around 0
     assert torch.allclose(statistics.kl, expected.expand(3), atol=0.15)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_latents_that_are_not_numbers_are_told(value: float) -> None:
+    statistics = latent.LatentStatistics(3)
+    mean = torch.zeros(1, 3, 5)
+    mean[0, 1, 2] = value
+    statistics.add(mean, torch.ones(1, 3, 5))
+    for ask in (statistics.principal, statistics.draw_std):
+        with pytest.raises(RaveCourseError, match="not finite numbers: its training has diverged"):
+            ask()

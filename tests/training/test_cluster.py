@@ -59,7 +59,7 @@ def test_turn_after_turn_until_it_is_done(slurm: dict[str, str], project: Path, 
     again = job(slurm, project, *words, "--phase-two-steps", 3)
     assert again.returncode == 0 and checkpoint.load(tmp_path / "run").step == 7
     idle = job(slurm, project, *words, "--phase-two-steps", 3)
-    assert idle.returncode == 0 and "Trained 7 steps" in idle.stdout
+    assert idle.returncode == 0 and "Already finished: 7 steps" in idle.stdout
     assert "--device cuda" in (tmp_path / "said").read_text()
 
 

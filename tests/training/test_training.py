@@ -476,6 +476,64 @@ def test_an_imported_model_is_not_trained_on(store, tmp_path):
     assert contents(tmp_path) == kept
 
 
+def test_a_run_without_a_step_does_not_occupy_its_folder(store, tmp_path):
+    """A first try that failed at once is replaced; from the first saved step on, a run keeps its settings."""
+    with pytest.raises(RaveCourseError, match="Nothing was saved yet"):
+        quiet(store, tmp_path, TINY, plans(learning_rate=1e30, waveform_steps=0))
+    assert checkpoint.load(tmp_path).step == 0
+    other = preset("tiny", **{**SMALL, "latent_size": 3}, noise_capacity=8)
+    assert quiet(store, tmp_path, other, plans(phase_two_steps=0)).step == 6
+    assert checkpoint.load(tmp_path).model_config == other
+
+
+def test_the_length_of_phase_one_changes_only_before_its_end(store, tmp_path, capsys):
+    quiet(store, tmp_path, TINY, plans(), on_step=stopping_at(3))
+    options = {"device": "cpu", "tensorboard": False}
+    train(store, tmp_path, TINY, plans(phase_one_steps=7), on_step=stopping_at(9), **options)
+    assert "Phase one has 7 steps now, not 6: from here on the learning rate" in capsys.readouterr().out
+    assert checkpoint.load(tmp_path).phase_two_start == 7
+    kept = contents(tmp_path)
+    with pytest.raises(RaveCourseError, match="phase_one_steps 20 is asked for, it has 7"):
+        quiet(store, tmp_path, TINY, plans(phase_one_steps=20))
+    assert contents(tmp_path) == kept
+    assert quiet(store, tmp_path, TINY, plans(phase_one_steps=7, phase_two_steps=8)).step == 15
+
+
+def test_more_of_phase_two_is_the_same_as_having_planned_it(store, tmp_path):
+    quiet(store, tmp_path / "extended", TINY, plans(phase_two_steps=2))
+    quiet(store, tmp_path / "extended", TINY, plans(phase_two_steps=5, validation_every=100))
+    quiet(store, tmp_path / "planned", TINY, plans(phase_two_steps=5))
+    one, two = states(tmp_path / "extended"), states(tmp_path / "planned")
+    del one["validations"], two["validations"]
+    assert_same(one, two)
+
+
+@pytest.mark.parametrize("part", ["generator_optimiser", "discriminator_optimiser", "discriminator", "model"])
+@pytest.mark.parametrize("damage", ["missing", "another shape", "another kind"])
+def test_a_checkpoint_with_odd_parts_is_one_sentence(store, tmp_path, part, damage):
+    quiet(store, tmp_path, TINY, plans(), on_step=stopping_at(8))
+    found = checkpoint.load(tmp_path)
+    odd = copy.deepcopy(getattr(found, part))
+    inner = odd["state"] if "optimiser" in part else odd
+    if damage == "another kind":
+        odd = [1, 2] if "optimiser" in part else {"a": torch.zeros(1)}
+    elif damage == "missing":
+        del inner[next(iter(inner))]
+    elif "optimiser" in part:
+        inner[0]["exp_avg"] = torch.zeros(3, 3, 3, 3, 3)
+    else:
+        inner[next(iter(inner))] = torch.zeros(3, 3, 3, 3, 3)
+    setattr(found, part, odd)
+    checkpoint.save(tmp_path / checkpoint.NAME, found)
+    kept = contents(tmp_path)
+    if (part, damage) in [("generator_optimiser", "missing"), ("discriminator_optimiser", "missing")]:
+        assert quiet(store, tmp_path).finished  # a weight without moments begins its averages anew
+        return
+    with pytest.raises(RaveCourseError, match="cannot be resumed|Go back to an earlier copy"):
+        quiet(store, tmp_path)
+    assert contents(tmp_path) == kept
+
+
 KILLED = """
 import sys, torch
 torch.set_num_threads(2)
@@ -519,6 +577,49 @@ def test_killed_before_its_first_checkpoint_a_fresh_run_resumes_as_itself(store,
     assert checkpoint.load(run).notes.threads == 1
     expected, resumed = checkpoint.load(uninterrupted["tiny"]).model, checkpoint.load(run).model
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+
+
+def test_a_run_that_began_elsewhere_keeps_its_number_of_threads(store, tmp_path, uninterrupted):
+    """A model that was copied into a run folder says nothing of threads: the choice is on disk before a step is done."""
+    quiet(store, tmp_path, TINY, plans(), on_step=stopping_at(7))
+    found = checkpoint.load(tmp_path)
+    found.notes = checkpoint.Notes(validations=found.notes.validations)
+    checkpoint.save(tmp_path / checkpoint.NAME, found)
+    killed_after(2, store, tmp_path, resume=True)
+    again = checkpoint.load(tmp_path)
+    assert (again.step, again.notes.threads) == (7, 1)
+    with threads(2):
+        assert quiet(store, tmp_path).finished
+    assert_same(states(tmp_path), states(uninterrupted["tiny"]))
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_fresh_run_cut_at_its_first_checkpoint_leaves_one_run(store, tmp_path, monkeypatch, uninterrupted, moment):
+    """The earlier run whole, or the new one: never one's model beside the other's curves."""
+    quiet(store, tmp_path, TINY, plans(seed=7))
+    kept = contents(tmp_path)
+
+    class Killed(BaseException):
+        pass
+
+    whole = checkpoint.save
+
+    def cut(path, content):
+        if moment == "after":
+            whole(path, content)
+        raise Killed
+
+    monkeypatch.setattr(checkpoint, "save", cut)
+    with pytest.raises(Killed):
+        quiet(store, tmp_path, TINY, plans(), resume=False)
+    monkeypatch.undo()
+    if moment == "before":
+        assert contents(tmp_path) == kept
+        return
+    assert quiet(store, tmp_path, TINY, plans()).finished
+    assert_same(states(tmp_path), states(uninterrupted["tiny"]))
+    assert [int(row["step"]) for row in rows(tmp_path)] == [4, 6, 8, 12]
+    assert checkpoint.load(tmp_path / "phase_one.pt").training_config.seed == 0
 
 
 def test_devices():
