@@ -56,7 +56,7 @@ def _train(arguments: Namespace) -> int:
         model_config = preset(
             name,
             causal=arguments.causal,
-            channels=arguments.channels or dataset.channels,
+            channels=dataset.channels if arguments.channels is None else arguments.channels,
             sample_rate=dataset.sample_rate,
         )
     if found and found.training_config:

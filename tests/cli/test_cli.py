@@ -250,3 +250,10 @@ def test_presets_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
 def test_doctor_answers(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = call(capsys, "doctor")
     assert status in (0, 1) and "PyTorch" in out
+
+
+def test_zero_channels_are_not_taken_for_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "synth", tmp_path / "sounds", "--instruments", "bars", "--minutes", 0.1)[0] == 0
+    assert call(capsys, "prepare", tmp_path / "sounds", "--out", tmp_path / "data")[0] == 0
+    status, _, error = call(capsys, "train", "--data", tmp_path / "data", "--out", tmp_path / "run", "--channels", 0)
+    assert status == 2 and "channels is 0; use 1" in error and not (tmp_path / "run").exists()
