@@ -15,6 +15,10 @@ def _model_forgotten(delay_samples: int, buffer: int, buffers: int, sample_rate:
     return 1000 * buffers * buffer / sample_rate
 
 
+def _as_in_pd(delay_samples: int, buffer: int, buffers: int, sample_rate: int) -> float:
+    return 1000 * (delay_samples + buffers * buffer - 64) / sample_rate
+
+
 WRONG: dict[str, list[tuple[Any, str]]] = {
     "how_few": [
         ((23.4375, 256), "each brings 8"),
@@ -24,7 +28,8 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     ],
     "wait_ms": [
         (_seconds, "seconds"),
-        (_one_buffer, "also where there are two"),
+        (_one_buffer, "even where there are two"),
         (_model_forgotten, "delay of the model"),
+        (_as_in_pd, "chapter 08"),
     ],
 }

@@ -1,4 +1,4 @@
-"""Exercises of chapter 00: how few numbers a sound becomes, and how long a player waits.
+"""Exercises of chapter 00: how few numbers describe a sound, and the latency of a player.
 
 Notebook: 00.
 """
@@ -11,6 +11,7 @@ from ravecourse.config import preset
 from .feedback import Verdict, ask, compare, exercise, together
 
 KEPT = 8  # latents in exercise 0.1
+PD_BLOCK = 64  # samples: exercise 8.1 counts them, this chapter does not
 WAITS = (
     (2000, 1024, 1, 48000),
     (2000, 1024, 2, 48000),
@@ -20,9 +21,7 @@ WAITS = (
 )
 
 
-@exercise(
-    "00", "A frame comes every 2048 samples. How many such stretches are there in 48000 samples? Each brings 8 numbers."
-)
+@exercise("00", "There is one frame for every 2048 samples. How many frames is that per second? Each holds 8 numbers.")
 def how_few(numbers_a_second: Any, times_fewer: Any) -> Verdict:
     """Judge the two numbers of exercise 0.1. Notebook: 00."""
     config = preset("v2")
@@ -32,26 +31,24 @@ def how_few(numbers_a_second: Any, times_fewer: Any) -> Verdict:
         compare(
             numbers_a_second,
             KEPT * frames,
-            "the numbers a second",
+            "the numbers per second",
             tolerance=1e-3,
             usual={
-                "That is the frames; each brings 8 numbers.": frames,
-                "That is with all 128 latents; the export keeps 8 of them.": size * frames,
-                "That is divided by 8. Each frame brings 8 numbers, so there are more numbers than frames.": frames
-                / KEPT,
-                "That is half a frame short or over: do not round the frames before you multiply.": KEPT
-                * round(frames),
+                "That is the number of frames; each brings 8 numbers.": frames,
+                "That counts all 128 latents; the export keeps 8 of them.": size * frames,
+                "You divided by 8. Each frame brings 8 numbers, so there are more numbers than frames.": frames / KEPT,
+                "You rounded the number of frames before multiplying; do not round.": KEPT * round(frames),
             },
         ),
         compare(
             times_fewer,
             hop / KEPT,
-            "times fewer",
+            "the factor",
             tolerance=1e-3,
             usual={
-                "That is the hop, in which 8 numbers are written, not one.": float(hop),
-                "That is the other way round: samples divided by numbers.": KEPT / hop,
-                "That is with all 128 latents; the export keeps 8 of them.": hop / size,
+                "That is the hop length; 8 numbers are written per hop, not one.": float(hop),
+                "That is the other way round: divide the samples by the numbers.": KEPT / hop,
+                "That counts all 128 latents; the export keeps 8 of them.": hop / size,
             },
         ),
     )
@@ -59,8 +56,8 @@ def how_few(numbers_a_second: Any, times_fewer: Any) -> Verdict:
 
 @exercise(
     "00",
-    "Add up samples first: the delay, and the buffer once or twice. A sample lasts 1 / sample_rate "
-    "seconds, and a second has 1000 ms.",
+    "Add up samples first: the delay once, and the buffer once or twice. One sample lasts 1 / sample_rate seconds, "
+    "and a second has 1000 ms.",
 )
 def wait_ms(answer: Callable[..., Any]) -> Verdict:
     """Judge `wait_ms(delay_samples, buffer, buffers, sample_rate)`. Notebook: 00."""
@@ -72,28 +69,31 @@ def wait_ms(answer: Callable[..., Any]) -> Verdict:
     return compare(
         answers,
         with_all(lambda delay, buffer, buffers, rate: 1000 * (delay + buffers * buffer) / rate),
-        f"the wait for (delay, buffer, buffers, rate) = {', '.join(map(str, WAITS))}",
+        f"the latency for (delay, buffer, buffers, rate) = {', '.join(map(str, WAITS))}",
         tolerance=1e-6,
         unit="ms",
         usual={
-            "Yours is in seconds: a thousand of what was asked for make one of them.": with_all(
+            "Your result is in seconds; multiply by 1000.": with_all(
                 lambda delay, buffer, buffers, rate: (delay + buffers * buffer) / rate
             ),
-            "Yours waits for one buffer, also where there are two.": with_all(
+            "You count one buffer even where there are two.": with_all(
                 lambda delay, buffer, buffers, rate: 1000 * (delay + buffer) / rate
             ),
-            "Yours forgets the delay of the model.": with_all(
+            "The delay of the model is missing.": with_all(
                 lambda delay, buffer, buffers, rate: 1000 * buffers * buffer / rate
             ),
-            "Yours forgets the buffers.": with_all(lambda delay, buffer, buffers, rate: 1000 * delay / rate),
-            "Yours has the sample rate upside down: samples divided by samples a second are seconds.": with_all(
+            "The buffers are missing.": with_all(lambda delay, buffer, buffers, rate: 1000 * delay / rate),
+            "The fraction is upside down: samples divided by samples per second are seconds.": with_all(
                 lambda delay, buffer, buffers, rate: 1000 * rate / (delay + buffers * buffer)
             ),
-            "Yours is right at 48000 Hz only: use sample_rate.": with_all(
+            "That is right only at 48000 Hz: use sample_rate.": with_all(
                 lambda delay, buffer, buffers, rate: (delay + buffers * buffer) / 48
             ),
-            "Yours multiplies the delay by the buffers too: the model is late once.": with_all(
+            "You multiplied the model's delay by the number of buffers; it counts once.": with_all(
                 lambda delay, buffer, buffers, rate: 1000 * buffers * (delay + buffer) / rate
+            ),
+            "Leave out the 64 samples that Pd saves; they come in chapter 08.": with_all(
+                lambda delay, buffer, buffers, rate: 1000 * (delay + buffers * buffer - PD_BLOCK) / rate
             ),
         },
     )
