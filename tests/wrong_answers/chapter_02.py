@@ -2,21 +2,33 @@
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def _not_relative(original: Tensor, rebuilt: Tensor) -> float:
-    return float(10 * torch.log10((rebuilt - original).square().mean()))
+def _inside_and_above(hertz: float, n_bands: int, sample_rate: float) -> tuple[float, ...]:
+    width = sample_rate / 2 / n_bands
+    return hertz // width, hertz // width + 1, 2 * width * round(hertz / width) - hertz
 
 
-def _upside_down(original: Tensor, rebuilt: Tensor) -> float:
-    return float(10 * torch.log10(original.square().mean() / (rebuilt - original).square().mean()))
+def _inside_and_below(hertz: float, n_bands: int, sample_rate: float) -> tuple[float, ...]:
+    width = sample_rate / 2 / n_bands
+    return hertz // width - 1, hertz // width, 2 * width * round(hertz / width) - hertz
 
 
-def _levels(original: Tensor, rebuilt: Tensor) -> float:
-    return float(10 * torch.log10(rebuilt.square().mean() / original.square().mean()))
+def _in_the_band(hertz: float, n_bands: int, sample_rate: float) -> tuple[float, ...]:
+    width = sample_rate / 2 / n_bands
+    return round(hertz / width) - 1, round(hertz / width), hertz % width
+
+
+def _mirrored_at_nyquist(hertz: float, n_bands: int, sample_rate: float) -> tuple[float, ...]:
+    width = sample_rate / 2 / n_bands
+    return round(hertz / width) - 1, round(hertz / width), sample_rate - hertz
+
+
+def _first_border_only(hertz: float, n_bands: int, sample_rate: float) -> tuple[float, ...]:
+    """As in the cells above the exercise: right for 1550 Hz and 16 bands alone."""
+    return 0, 1, sample_rate / n_bands - hertz
 
 
 def _split(sound: Tensor, bank: Tensor, left: int, right: int) -> Tensor:
@@ -63,7 +75,13 @@ def _whole_filters(taps: int, sample_rate: float) -> float:
 
 WRONG: dict[str, list[tuple[Any, str]]] = {
     "where": [((3, 6000), "band 0"), ((1, 6000), "half the sample rate"), ((2, 96000), "one band")],
-    "error_in_db": [(_not_relative, "relative"), (_upside_down, "other way round"), (_levels, "difference")],
+    "at_border": [
+        (_inside_and_above, "above a border"),
+        (_inside_and_below, "below a border"),
+        (_in_the_band, "inside a band"),
+        (_mirrored_at_nyquist, "half the sample rate"),
+        (_first_border_only, "2980 Hz"),
+    ],
     "band_split": [
         (_no_signs, "signs"),
         (_backwards, "backwards"),

@@ -3,8 +3,7 @@
 Notebook: 02.
 """
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -21,11 +20,11 @@ READY_MADE = ("torch.conv1d", "torch.nn.functional.conv1d")
 
 @exercise(
     "02",
-    "Half the sample rate, divided by 16, is the width of a band: how many whole widths fit below the "
-    "tone? And a band keeps one sample in 16.",
+    "The width of a band is half the sample rate divided by 16. How many whole widths fit below the tone? "
+    "And a band keeps one sample out of 16.",
 )
 def where(band: float, frames: float) -> Verdict:
-    """The band that a sine falls in, and the frames that come out of two seconds."""
+    """Judge the band that holds a sine, and the number of frames in two seconds."""
     width = RATE / 2 / BANDS
     expected, count = int(TONE_HZ // width), SECONDS * RATE // BANDS
     return together(
@@ -34,8 +33,8 @@ def where(band: float, frames: float) -> Verdict:
             expected,
             "the band",
             usual={
-                "Counted from 1. The lowest band is band 0.": expected + 1,
-                "Sound reaches up to half the sample rate: the bands are 1500 Hz wide, not 3000.": expected // 2,
+                "You counted from 1. The lowest band is band 0.": expected + 1,
+                "Sound reaches only half the sample rate: the bands are 1500 Hz wide, not 3000.": expected // 2,
             },
         ),
         compare(
@@ -52,45 +51,71 @@ def where(band: float, frames: float) -> Verdict:
 
 @exercise(
     "02",
-    "Subtract first. Then the mean of the squares, of the difference and of the original; 10 times log10 "
-    "of their ratio.",
+    "The borders are the multiples of the band width: which one is nearest? The bands below and above it hold the tone. "
+    "A band mirrors frequencies at its borders.",
 )
-def error_in_db(function: Callable[[Tensor, Tensor], float]) -> Verdict:
-    """The error of a reconstruction in dB, for errors of several sizes and sounds of several levels."""
-    generator = torch.Generator().manual_seed(0)
-    for level, size in ((0.5, 0.1), (0.5, 0.001), (0.01, 0.1), (0.01, 2.0)):
-        original = level * torch.randn(1, 1, 4000, generator=generator)  # [1, 1, T]
-        rebuilt = original + size * level * torch.randn(1, 1, 4000, generator=generator)
-        wrong = float((rebuilt - original).double().square().mean())
-        power = float(original.double().square().mean())
-        expected = 10 * math.log10(wrong / power)
+def at_border(function: Callable[[float, int, float], Sequence[float]]) -> Verdict:
+    """Judge `at_border(hertz, n_bands, sample_rate)`: both bands of a tone near a border, and its alias."""
+    for hertz, n_bands, rate in ((2980, 16, 48000), (1550, 16, 48000), (6100, 8, 48000), (10900, 4, 44100)):
+        width = rate / 2 / n_bands
+        upper = round(hertz / width)
+        alias, inside = 2 * upper * width - hertz, int(hertz // width)
         verdict = compare(
-            ask(function, original, rebuilt),
-            expected,
-            f"the error of a sound at {20 * math.log10(level):.0f} dB",
-            unit="dB",
-            tolerance=1e-3,
+            ask(function, hertz, n_bands, rate),
+            [upper - 1, upper, alias],
+            f"bands and alias for {hertz} Hz with {n_bands} bands at {rate} Hz",
             usual={
-                "The other way round: a small error is a negative number of dB.": -expected,
-                "That is the error's own level. It has to be relative to the sound.": 10 * math.log10(wrong),
-                "Twice as much: 10 times the logarithm of a power, 20 times that of an amplitude.": 2 * expected,
-                "Half as much: 20 times the logarithm of an amplitude, 10 times that of a power.": expected / 2,
-                "That compares the levels of both sounds. Take the difference of the sounds, then its level.": 10
-                * math.log10(float(rebuilt.double().square().mean()) / power),
+                "Those are the two bands beside the one that holds the tone; the tone is in one of the two asked for.": [
+                    inside - 1,
+                    inside + 1,
+                    alias,
+                ],
+                "A tone just above a border is in the upper band, too: the other band is the one below.": [
+                    inside,
+                    inside + 1,
+                    alias,
+                ],
+                "A tone just below a border is in the lower band, too: the other band is the one above.": [
+                    inside - 1,
+                    inside,
+                    alias,
+                ],
+                "You counted the bands from 1. The lowest is band 0.": [upper, upper + 1, alias],
+                "The first band is the lower one.": [upper, upper - 1, alias],
+                "The bands are right. That is the tone itself; its alias is on the other side of the border.": [
+                    upper - 1,
+                    upper,
+                    hertz,
+                ],
+                "The bands are right. That is the frequency inside a band, before the bands are joined.": [
+                    upper - 1,
+                    upper,
+                    hertz % width,
+                ],
+                "The bands are right. You mirrored at half the sample rate of the sound, not at the border.": [
+                    upper - 1,
+                    upper,
+                    rate - hertz,
+                ],
+                "The bands are right. That is the distance from the border; the alias lies that far beyond it.": [
+                    upper - 1,
+                    upper,
+                    abs(hertz - upper * width),
+                ],
             },
         )
         if not verdict.right:
             return verdict
-    return Verdict(True, "Small errors, large errors, loud and soft sounds.")
+    return Verdict(True, "Tones above and below a border, of 4, 8 and 16 bands.")
 
 
 @exercise(
     "02",
-    "Pad the sound with taps // 2 zeros at both ends; then `padded.unfold(0, taps, K)` has a row of taps "
-    "samples for each frame, and a product with the bank is all that is left, but the signs.",
+    "Pad the sound with taps // 2 zeros at both ends. Then `padded.unfold(0, taps, K)` has a row of `taps` samples for "
+    "each frame. What is left is a product with the bank, and the signs.",
 )
 def band_split(function: Callable[[Tensor, Tensor], Tensor]) -> Verdict:
-    """The bands of a sound, for 4, 8 and 16 bands, beside those of the package."""
+    """Judge `band_split(sound, bank)` for 4, 8 and 16 bands against the package."""
     generator = torch.Generator().manual_seed(0)
     for n_bands in (4, 8, 16):
         bank = torch.tensor(cosine_modulated_bank(refined_prototype(n_bands), n_bands), dtype=torch.float32)
@@ -111,11 +136,11 @@ def band_split(function: Callable[[Tensor, Tensor], Tensor]) -> Verdict:
             ask(function, sound, bank)
     except NotAllowed as error:
         return Verdict(False, f"The bands are right, but {error}")
-    return Verdict(True, "The same 4, 8 and 16 bands as the package's.")
+    return Verdict(True, "Equal to the package with 4, 8 and 16 bands.")
 
 
 def _usual(sound: Tensor, bank: Tensor, expected: Tensor) -> dict[str, Tensor]:
-    """What comes out of the usual mistakes, all [K, T/K]."""
+    """The results of usual mistakes, all [K, T/K]."""
     n_bands, reach = len(bank), bank.shape[1] // 2
 
     def plain(taps: Tensor, shift: int = 0) -> Tensor:
@@ -132,27 +157,32 @@ def _usual(sound: Tensor, bank: Tensor, expected: Tensor) -> dict[str, Tensor]:
     all_bands[:, ::2] = -1
     bands = plain(bank)
     return {
-        "All but the signs: in odd bands, frames 0, 2, 4 and so on are turned over.": bands,
-        "The signs are on the wrong frames: 0, 2, 4 and so on are turned over.": bands * odd_frames,
-        "The signs are on the wrong bands: 1, 3, 5 and so on are turned over.": bands * even_bands,
-        "Only the odd bands are turned over, not all.": bands * all_bands,
-        "The filters lie backwards: no flip here, weights and samples stand side by side.": plain(bank.flip(1)) * signs,
-        "It is late: the middle tap has to lie on sample f K, not the first. Pad half of the zeros in front.": plain(
+        "All is right but the signs: in odd bands, negate frames 0, 2, 4 and so on.": bands,
+        "The signs are on the wrong frames: negate 0, 2, 4 and so on.": bands * odd_frames,
+        "The signs are on the wrong bands: negate frames of bands 1, 3, 5 and so on.": bands * even_bands,
+        "You changed signs in all bands; change them only in the odd ones.": bands * all_bands,
+        "The filters are backwards: do not flip them; multiply weights and samples in the same order.": plain(
+            bank.flip(1)
+        )
+        * signs,
+        "Your frames are late: the middle tap has to be on sample f K, not the last one. Put half of the zeros in front.": plain(
             bank, -reach
         )
         * signs,
-        "It is early: the middle tap has to lie on sample f K. Pad half of the zeros in front.": plain(bank, reach)
+        "Your frames are early: the middle tap has to be on sample f K. Put half of the zeros in front.": plain(
+            bank, reach
+        )
         * signs,
     }
 
 
 @exercise(
     "02",
-    "A symmetric filter waits for the taps that come after its middle one: (taps - 1) / 2 samples, "
-    "once for the split and once for the join. Then put in the taps of each number of bands.",
+    "A symmetric filter has to wait for the taps after its middle one: (taps - 1) / 2 samples, once for the split and "
+    "once for the join. Then insert the taps of each number of bands.",
 )
 def design(delay_ms: Callable[[int, float], float], most_bands: float) -> Verdict:
-    """The delay of split and join, and the largest number of bands that an allowance leaves."""
+    """Judge the delay of split and join, and the largest number of bands that fits the allowed delay."""
     for taps, rate in ((377, 48000), (189, 48000), (95, 44100), (5, 1000)):
         whole = 1000 * (taps - 1) / rate
         verdict = compare(
@@ -161,12 +191,12 @@ def design(delay_ms: Callable[[int, float], float], most_bands: float) -> Verdic
             f"the delay with {taps} taps at {rate} Hz",
             unit="ms",
             usual={
-                "That is one way. There and back are two filters.": whole / 2,
-                "That is each filter from its first tap to its last. It waits for the half that is still to come.": 2
+                "That is one way; split and join are two filters.": whole / 2,
+                "You counted each filter from its first tap to its last. It waits only for the half after its middle.": 2
                 * whole,
-                "The middle tap is there already: it need not be waited for.": 1000 * taps / rate,
-                "Those are seconds.": whole / 1000,
-                "Those are samples.": taps - 1,
+                "The sample at the middle tap is there already; there is no need to wait for it.": 1000 * taps / rate,
+                "That is in seconds.": whole / 1000,
+                "That is in samples.": taps - 1,
             },
         )
         if not verdict.right:
@@ -178,7 +208,7 @@ def design(delay_ms: Callable[[int, float], float], most_bands: float) -> Verdic
         best,
         "the largest number of bands",
         usual={
-            f"Too slow: 16 bands wait {fits[16]:.1f} ms, and {ALLOWED_MS:.0f} ms are allowed.": 16,
-            f"4 bands fit, with {fits[4]:.1f} ms. More do, too.": 4,
+            f"16 bands are too slow: their delay is {fits[16]:.1f} ms, and {ALLOWED_MS:.0f} ms are allowed.": 16,
+            f"4 bands fit, with {fits[4]:.1f} ms, but more bands fit as well.": 4,
         },
     )
