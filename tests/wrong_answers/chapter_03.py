@@ -4,8 +4,12 @@ import torch
 from torch import Tensor
 
 
-def noise_of(mean: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(mean.shape, generator=generator)
+def uniform(low: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(low.shape, generator=generator)
+
+
+def formula(mean: Tensor, std: Tensor) -> Tensor:
+    return 0.5 * (mean**2 + std**2 - 2 * std.log() - 1)
 
 
 WRONG = {
@@ -22,20 +26,50 @@ WRONG = {
         (42, "before"),
         (25, "expected"),
     ],
-    "reparameterise": [
-        (lambda mean, std, generator: mean + noise_of(mean, generator), "not scaled"),
-        (lambda mean, std, generator: mean + std**2 * noise_of(mean, generator), "variance"),
-        (lambda mean, std, generator: mean + std * torch.randn_like(mean), "generator"),
-        (lambda mean, std, generator: torch.normal(mean, std, generator=generator), "gradient"),
-        (lambda mean, std, generator: mean + (std * noise_of(mean, generator)).detach(), "std was detached"),
-        (lambda mean, std, generator: (mean + std * noise_of(mean, generator)).detach(), "no gradient flows"),
-        (lambda mean, std, generator: mean[0], "shape"),
+    "draw_between": [
+        (lambda low, high, generator: uniform(low, generator), "not between"),
+        (lambda low, high, generator: low + high * uniform(low, generator), "not between"),
+        (lambda low, high, generator: low + (high - low) * torch.rand_like(low), "same seed"),
+        (lambda low, high, generator: low + (high - low) * torch.rand(1, generator=generator), "same place"),
+        (
+            lambda low, high, generator: low + (high - low) * torch.rand(low.shape[1:], generator=generator),
+            "shared by several",
+        ),
+        (
+            lambda low, high, generator: low + ((high - low) * uniform(low, generator)).detach(),
+            "no gradient reaches high",
+        ),
+        (lambda low, high, generator: low + (high - low.detach()) * uniform(low, generator), "gradients are not"),
+        (
+            lambda low, high, generator: (low + (high - low) * uniform(low, generator)).detach(),
+            "no gradient reaches low",
+        ),
+        (lambda low, high, generator: low + (high - low) * uniform(low, generator) ** 2, "not uniform"),
+        (
+            lambda low, high, generator: (
+                low + (high - low) * torch.sigmoid(torch.randn(low.shape, generator=generator))
+            ),
+            "not uniform",
+        ),
+        (lambda low, high, generator: (low + high) / 2, "same place"),
+        (lambda low, high, generator: low[0], "shape"),
     ],
-    "kl": [
-        (lambda mean, std: mean**2 + std**2 - 2 * std.log() - 1, "half"),
-        (lambda mean, std: 0.5 * (mean**2 + std**2 - std.log() - 1), "twice as much"),
-        (lambda mean, std: 0.5 * (mean**2 + std**2 - 2 * std.log()), "- 1 is missing"),
-        (lambda mean, std: (0.5 * (mean**2 + std**2 - 2 * std.log() - 1)).sum(), "one value for each"),
-        (lambda mean, std: std.log() + (1 + mean**2) / (2 * std**2) - 0.5, "other way round"),
+    "kl_between": [
+        (lambda mean, std, prior_mean, prior_std: formula(mean, std), "not used"),
+        (lambda mean, std, prior_mean, prior_std: formula(mean - prior_mean, std), "unit"),
+        (lambda mean, std, prior_mean, prior_std: formula(mean - prior_mean, std / prior_std), "std only"),
+        (lambda mean, std, prior_mean, prior_std: formula(mean / prior_std, std / prior_std), "subtract"),
+        (
+            lambda mean, std, prior_mean, prior_std: formula((prior_mean - mean) / std, prior_std / std),
+            "other way round",
+        ),
+        (
+            lambda mean, std, prior_mean, prior_std: formula(mean, std) - formula(prior_mean, prior_std),
+            "difference of two",
+        ),
+        (
+            lambda mean, std, prior_mean, prior_std: formula((mean - prior_mean) / prior_std, std / prior_std).sum(),
+            "one value per element",
+        ),
     ],
 }

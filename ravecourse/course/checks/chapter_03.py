@@ -1,4 +1,4 @@
-"""Exercises of chapter 03: the hop, the receptive field, the draw with a gradient, the KL divergence.
+"""Exercises of chapter 03: the hop length, the receptive field, a draw with a gradient, the KL divergence.
 
 Notebook: 03.
 """
@@ -8,32 +8,35 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
 
 from ravecourse.config import preset
-from ravecourse.model import Conv, kl_divergence, needed
+from ravecourse.model import Conv, needed
 
 from .feedback import Verdict, ask, compare, exercise, together
 
 SAMPLES = 98304  # of exercise 3.1
 STACK = ((3, 1, 1), (3, 3, 1), (8, 1, 4), (3, 1, 1))  # of exercise 3.2: kernel, dilation, stride
 SHAPES = ((1, 16, 40), (4, 3, 7), (2, 1, 1))
+MANY = (4, 16, 500)  # draws enough to tell distributions apart
 
 
-@exercise("03", "The band split makes one step of 16 samples, and each ratio makes one step of that many steps.")
+@exercise("03", "One step of the bands is 16 samples, and each ratio combines that many steps into one.")
 def hop_and_frames(hop: Any, frames: Any, numbers: Any) -> Verdict:
-    """Judge the predicted hop, frames and latent numbers of exercise 3.1. Notebook: 03."""
+    """Judge the predicted hop length, frames and latent numbers of exercise 3.1. Notebook: 03."""
     config = preset("v1")
     wanted = SAMPLES // config.hop_length
     return together(
         compare(
             hop,
             config.hop_length,
-            "the hop",
+            "the hop length",
             unit="samples",
             usual={
-                "That is without the band split: 16 samples make one step of the bands.": config.hop_length // 16,
-                "Steps of steps multiply; yours are added up.": config.n_bands + sum(config.ratios),
-                "That is the rate, in frames a second; the hop is in samples.": config.sample_rate / config.hop_length,
+                "The band split is missing: 16 samples make one step of the bands.": config.hop_length // 16,
+                "You added the ratios; they multiply.": config.n_bands + sum(config.ratios),
+                "That is the rate in frames per second; the hop length is in samples.": config.sample_rate
+                / config.hop_length,
             },
         ),
         compare(
@@ -41,8 +44,10 @@ def hop_and_frames(hop: Any, frames: Any, numbers: Any) -> Verdict:
             wanted,
             "the number of frames",
             usual={
-                "That many steps come out of the band split; the ratios come after it.": SAMPLES // config.n_bands,
-                "That many frames come in a second; the sound is longer.": config.sample_rate // config.hop_length,
+                "That is the number of steps after the band split; the ratios come after it.": SAMPLES
+                // config.n_bands,
+                "That is the number of frames in one second; the sound is longer.": config.sample_rate
+                // config.hop_length,
             },
         ),
         compare(
@@ -50,8 +55,8 @@ def hop_and_frames(hop: Any, frames: Any, numbers: Any) -> Verdict:
             wanted * config.latent_size,
             "the number of latent numbers",
             usual={
-                "That is one frame. There are more.": config.latent_size,
-                "That counts means and standard deviations; the question is for the means.": 2
+                "That is one frame; there are more.": config.latent_size,
+                "You counted means and standard deviations; the question is about the means only.": 2
                 * wanted
                 * config.latent_size,
             },
@@ -61,7 +66,7 @@ def hop_and_frames(hop: Any, frames: Any, numbers: Any) -> Verdict:
 
 @exercise(
     "03",
-    "Begin at the top with 1 step. Going down through a layer, n steps become "
+    "Start at the top with 1 step. Going down through a layer, n steps become "
     "(n - 1) * stride + (kernel - 1) * dilation + 1.",
 )
 def receptive_field(steps: Any) -> Verdict:
@@ -74,11 +79,11 @@ def receptive_field(steps: Any) -> Verdict:
         "the receptive field",
         unit="input steps",
         usual={
-            "The stride is missing: what stands after it reaches four times as far.": 18,
+            "The stride is missing: a layer after a stride of 4 covers four times as much.": 18,
             "The dilation is missing: three taps that are 3 apart span 7 steps.": 20,
-            "That is from the first step to the last without counting one of them.": last - first,
-            "The stride multiplies what comes after it (nearer to the output); yours multiplies what comes before.": 42,
-            "The weights are counted there; with dilation and stride they reach further.": sum(
+            "That is the distance from the first step to the last, without counting one of them.": last - first,
+            "The stride multiplies what comes after it (nearer to the output); you multiplied what comes before.": 42,
+            "You counted the weights; with dilation and stride they cover more steps.": sum(
                 kernel for kernel, _, _ in STACK
             ),
         },
@@ -87,102 +92,135 @@ def receptive_field(steps: Any) -> Verdict:
 
 @exercise(
     "03",
-    "torch.randn(mean.shape, generator=generator) depends on nothing. What must it be multiplied by, and "
-    "what must be added?",
+    "u = torch.rand(low.shape, generator=generator) depends on no weight. Which sum and product turn 0 into low "
+    "and 1 into high?",
 )
-def reparameterise(answer: Callable[..., Any]) -> Verdict:
-    """Judge `reparameterise(mean, std, generator)`: its draws, and the gradients through them. Notebook: 03."""
-    for seed, shape in enumerate(SHAPES):
-        mean, std = _pair(shape, seed)
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-        drawn, again = (ask(answer, mean, std, torch.Generator().manual_seed(seed)) for _ in range(2))
-        if isinstance(drawn, Tensor) and isinstance(again, Tensor) and not torch.equal(drawn, again):
+def draw_between(answer: Callable[..., Any]) -> Verdict:
+    """Judge `draw_between(low, high, generator)`: its distribution, and the gradients through it. Notebook: 03."""
+    for seed, shape in enumerate((*SHAPES, MANY)):
+        generator = torch.Generator().manual_seed(100 + seed)
+        low = torch.randn(shape, generator=generator).requires_grad_()
+        high = (low.detach() + 0.5 + torch.rand(shape, generator=generator)).requires_grad_()
+        drawn, again = (ask(answer, low, high, torch.Generator().manual_seed(seed)) for _ in range(2))
+        if not isinstance(drawn, Tensor) or drawn.shape != low.shape or not torch.isfinite(drawn).all():
+            return compare(drawn, (low + high) / 2, f"the draws for the shape {list(shape)}")
+        if not torch.equal(drawn, again):
             return Verdict(
                 False,
-                "Two generators with the same seed gave two different draws. Hand the generator to "
-                "torch.randn: randn_like takes none.",
+                "Two generators with the same seed gave different draws. Pass the generator to torch.rand; "
+                "rand_like takes none.",
             )
-        verdict = compare(
-            drawn,
-            mean + std * noise,
-            f"the latent for the shape {list(shape)}",
-            draw=True,
-            usual={
-                "The noise is not scaled: a standard deviation of 0.1 has to give a tenth of the noise.": mean + noise,
-                "The noise is scaled by the variance, which is the square of what is asked for.": mean + std**2 * noise,
-                "std is the standard deviation already; there is no root to take.": mean + std.sqrt() * noise,
-                "std is the standard deviation itself, not its logarithm.": mean + std.exp() * noise,
-                "That is the mean: nothing is drawn.": mean,
-                "The mean is missing.": std * noise,
-            },
-        )
-        if not verdict.right:
-            return verdict
-        wrong = _slopes(drawn, mean, std, noise)
+        wrong = _range(drawn.detach(), low.detach(), high.detach()) or _gradients(drawn, low, high)
         if wrong:
             return Verdict(False, wrong)
-    return Verdict(True, f"Equal to model.sample for {len(SHAPES)} shapes, and the gradients flow.")
+        if shape == MANY and (wrong := _uneven((drawn - low).detach() / (high - low).detach())):
+            return Verdict(False, wrong)
+    return Verdict(True, "The draws are uniform, and the gradients reach both ends.")
 
 
-@exercise("03", "Four terms in the brackets: mean squared, std squared, minus the logarithm of std squared, minus 1.")
-def kl(answer: Callable[..., Any]) -> Verdict:
-    """Judge `kl(mean, std)` beside `losses.kl_divergence`, value by value. Notebook: 03."""
+def _range(drawn: Tensor, low: Tensor, high: Tensor) -> str:
+    """What is wrong with the range of the draws, or nothing."""
+    outside = int(((drawn < low - 1e-5) | (drawn > high + 1e-5)).sum())
+    if not outside:
+        return ""
+    if bool(((drawn >= low - 1e-5) & (drawn <= low + high + 1e-5)).all()) and drawn.numel() > 1:
+        return f"{outside} of {drawn.numel()} draws are above high. How wide is the interval? Not as wide as high."
+    return (
+        f"{outside} of {drawn.numel()} draws are not between low and high. torch.rand lies between 0 and 1: "
+        "stretch it and move it."
+    )
+
+
+def _gradients(drawn: Tensor, low: Tensor, high: Tensor) -> str:
+    """What is wrong with the gradients, or nothing."""
+    if not drawn.requires_grad:
+        return (
+            "The draws are in the right range, but no gradient reaches low and high: something detaches them (.detach(), "
+            ".data, .item(), no_grad, or a draw such as Uniform(...).sample())."
+        )
+    gradients: tuple[Tensor | None, ...] = torch.autograd.grad(drawn.sum(), (low, high), allow_unused=True)
+    by_low, by_high = gradients
+    if by_low is None or by_high is None:
+        missing = "low" if by_low is None else "high"
+        return f"No gradient reaches {missing}. It is detached somewhere on the way."
+    place = ((drawn - low) / (high - low)).detach()  # 0 at low, 1 at high
+    if not torch.allclose(by_high, place, atol=1e-3) or not torch.allclose(by_low, 1 - place, atol=1e-3):
+        return (
+            "The draws are in the right range, but the gradients are not: a draw close to high has to move with high, "
+            "and one close to low with low. Is one of them detached?"
+        )
+    return ""
+
+
+def _uneven(place: Tensor) -> str:
+    """What is wrong with the distribution between 0 and 1, or nothing."""
+    if float(place.std()) < 1e-3 or float((place - place.flatten()[0]).abs().max()) < 1e-3:
+        return "All draws are at the same place between low and high. Draw one number for each element."
+    for dim in range(place.dim()):
+        if place.shape[dim] > 1 and float(place.std(dim=dim).max()) < 1e-3:
+            return "One draw is shared by several elements. Draw a tensor of the shape of low."
+    shares = torch.histc(place, bins=4, min=0, max=1) / place.numel()
+    if float((shares - 0.25).abs().max()) > 0.03:
+        quarters = ", ".join(f"{100 * float(share):.0f} %" for share in shares)
+        return f"The draws are not uniform: the four quarters of the interval get {quarters} of them, not 25 % each."
+    return ""
+
+
+@exercise(
+    "03",
+    "Measure from prior_mean, in units of prior_std: then the prior is the standard normal distribution. "
+    "What are the mean and the std of the other Gaussian in these units?",
+)
+def kl_between(answer: Callable[..., Any]) -> Verdict:
+    """Judge `kl_between(mean, std, prior_mean, prior_std)`, value by value. Notebook: 03."""
     for seed, shape in enumerate(((5,), (2, 16, 9), (1, 1, 1))):
-        mean, std = (value.detach() for value in _pair(shape, seed))
-        expected = kl_divergence(mean.reshape(1, -1, 1), std.reshape(1, -1, 1)).reshape(shape)
-        given = ask(answer, mean, std)
+        generator = torch.Generator().manual_seed(200 + seed)
+        mean, prior_mean = (torch.randn(shape, generator=generator) for _ in range(2))
+        std, prior_std = (0.3 + torch.rand(shape, generator=generator) for _ in range(2))
+        expected = kl_divergence(Normal(mean, std), Normal(prior_mean, prior_std))
+        given = ask(answer, mean, std, prior_mean, prior_std)
         if isinstance(given, Tensor) and given.numel() == 1 < expected.numel():
             return Verdict(
                 False,
-                f"One number came back for a mean of the shape {list(shape)}. One value for each "
-                "pair is asked for: no sum and no mean.",
+                f"You returned one number for tensors of the shape {list(shape)}. Return one value per element: no sum "
+                "and no mean.",
             )
-        square, log = std.square(), std.log()
+
+        def formula(m: Tensor, s: Tensor) -> Tensor:
+            return 0.5 * (m.square() + s.square() - 2 * s.log() - 1)
+
+        shift, scale = (mean - prior_mean) / prior_std, std / prior_std
         verdict = compare(
             given,
             expected,
             f"the KL divergence for the shape {list(shape)}",
             unit="nats",
             usual={
-                "The half in front is missing.": 2 * expected,
-                "That is the logarithm of std; the formula has the logarithm of its square, which is twice as much.": 0.5
-                * (mean**2 + square - log - 1),
-                "The - 1 is missing: the standard normal itself has to come out as 0.": expected + 0.5,
-                "std has to be squared.": 0.5 * (mean**2 + std - 2 * log - 1),
-                "The mean has to be squared.": 0.5 * (mean + square - 2 * log - 1),
-                "That is the other way round, of the standard normal from this Gaussian: the KL has a direction.": log
-                + (1 + mean**2) / (2 * square)
-                - 0.5,
-                "The sign of the logarithm is turned round.": 0.5 * (mean**2 + square + 2 * log - 1),
-                "That is in bits; nats are asked for.": expected / torch.log(torch.tensor(2.0)),
+                "That is the KL from the standard normal; the prior is not used.": formula(mean, std),
+                "You moved the zero, but did not change the unit: divide by prior_std as well.": formula(
+                    mean - prior_mean, std
+                ),
+                "You changed the unit of the std only; the mean is measured in the same unit.": formula(
+                    mean - prior_mean, scale
+                ),
+                "You changed the unit of the mean only; the std is measured in the same unit.": formula(shift, std),
+                "You changed the unit, but not the zero: subtract prior_mean first.": formula(mean / prior_std, scale),
+                "That is the other way round, the KL of the prior from the first Gaussian: it has a direction.": (
+                    kl_divergence(Normal(prior_mean, prior_std), Normal(mean, std))
+                ),
+                "The factor 1/2 is missing.": 2 * expected,
+                "That uses the logarithm of std; the formula has the logarithm of its square, which is twice as much.": (
+                    0.5 * (shift**2 + scale**2 - scale.log() - 1)
+                ),
+                "The - 1 is missing: two equal Gaussians have to give 0.": expected + 0.5,
+                "That is the difference of two KL divergences from the standard normal, which is another number.": formula(
+                    mean, std
+                )
+                - formula(prior_mean, prior_std),
+                "That is in bits; return nats.": expected / torch.log(torch.tensor(2.0)),
             },
             draw=seed == 1,
         )
         if not verdict.right:
             return verdict
-    return Verdict(True, "Equal to losses.kl_divergence, value by value.")
-
-
-def _pair(shape: tuple[int, ...], seed: int) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(100 + seed)
-    mean = torch.randn(shape, generator=generator).requires_grad_()
-    std = (0.1 + torch.rand(shape, generator=generator)).requires_grad_()
-    return mean, std
-
-
-def _slopes(drawn: Tensor, mean: Tensor, std: Tensor, noise: Tensor) -> str:
-    """What is wrong with the gradients, or nothing."""
-    if not drawn.requires_grad:
-        return (
-            "The numbers are right, but no gradient flows: something detaches them (.detach(), .data, .item(), "
-            "no_grad, or a draw such as Normal(...).sample())."
-        )
-    by_mean, by_std = torch.autograd.grad(drawn.sum(), (mean, std), allow_unused=True)
-    if by_mean is None or not torch.allclose(by_mean, torch.ones_like(mean)):
-        return (
-            "The numbers are right, but the gradient for the mean is not 1. A draw with torch.normal has none: "
-            "draw from the standard normal and compute the rest."
-        )
-    if by_std is None or not torch.allclose(by_std, noise, atol=1e-6):
-        return "The numbers are right, but the gradient for std is not the noise: std was detached on the way."
-    return ""
+    return Verdict(True, "Equal to torch.distributions, value by value.")
