@@ -3,6 +3,7 @@
 from . import discover, loudness
 from .decode import BrokenOff, UnreadableSound
 from .discover import FORMATS_TEXT, find, scan
+from .headers import notice as header_notice
 from .io import AudioInfo, blocks, info, read, resample, to_channels
 from .loudness import Meter, decibels, gated_lufs, loudness_lufs, match_loudness, peak_db, rms_db
 from .writing import Writer, write, writer
@@ -18,6 +19,7 @@ __all__ = [
     "discover",
     "find",
     "gated_lufs",
+    "header_notice",
     "info",
     "loudness",
     "loudness_lufs",

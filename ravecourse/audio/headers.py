@@ -7,6 +7,7 @@ Notebook: 01.
 """
 
 import io
+import mmap
 import os
 import struct
 from pathlib import Path
@@ -75,6 +76,20 @@ def repair(path: Path) -> Repaired | None:
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return _repair_aiff(head, size)
     return _repair_mp3(path, head)
+
+
+def notice(path: Path | str) -> str:
+    """What a person should know about how a file's header was read, as the middle of a sentence; "" for nothing.
+
+    Cheap: no sound is decoded. A file that cannot be opened has nothing to say here; reading it reports that.
+
+    Notebook: 01.
+    """
+    try:
+        repaired = repair(Path(path))
+    except OSError:
+        return ""
+    return repaired.notice if repaired else ""
 
 
 def _chunks(head: bytes, order: str) -> dict[bytes, tuple[int, int]]:
@@ -147,7 +162,7 @@ BIT_RATES = {  # kbit/s, layer III
 SAMPLE_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 
 
-def _frame_length(data: bytes, at: int) -> int:
+def _frame_length(data: bytes | mmap.mmap, at: int) -> int:
     """The length in bytes of the layer III frame at `at`; 0 if there is none."""
     if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] & 0xE6 != 0xE2:
         return 0
@@ -159,7 +174,7 @@ def _frame_length(data: bytes, at: int) -> int:
     return per_frame * BIT_RATES[3 if version == 3 else 2][bit_rate] // SAMPLE_RATES[version][rate] + padding
 
 
-def _after_tag(data: bytes, at: int) -> int:
+def _after_tag(data: bytes | mmap.mmap, at: int) -> int:
     """Past an ID3v2 tag at `at`, or `at`."""
     if data[at : at + 3] != b"ID3" or at + 10 > len(data):
         return at
@@ -174,7 +189,12 @@ def _repair_mp3(path: Path, head: bytes) -> Repaired | None:
     """
     if head[:3] != b"ID3" and not _frame_length(head, 0):
         return None
-    data = path.read_bytes()
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return _recount(data)
+
+
+def _recount(data: mmap.mmap) -> Repaired | None:
+    """Count the frames of a whole MP3 where its first frame states a number."""
     first = _after_tag(data, 0)
     length = _frame_length(data, first)
     if not length:

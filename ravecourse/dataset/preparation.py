@@ -155,9 +155,9 @@ def _take(
         disable=not progress,
     ) as bar:
         for path, name in names.items():
-            start, meter, reason, notice = file.tell() // frame, Meter(sample_rate, channels), "", ""
+            start, meter, reason = file.tell() // frame, Meter(sample_rate, channels), ""
+            notice = audio.header_notice(path)
             try:
-                notice = audio.info(path).notice
                 for block in audio.blocks(path, sample_rate, channels):
                     samples = block.numpy()
                     meter.add(samples)

@@ -583,13 +583,13 @@ def test_a_file_that_was_not_closed_is_told(tmp_path):
 def test_a_recording_that_vanishes_is_left_out(tmp_path, monkeypatch):
     folder = fill(tmp_path / "sounds", [2.0, 2.0, 2.0])
     first, second, third = sorted(folder.iterdir())
-    info = audio.info
+    blocks = audio.blocks
 
-    def vanish(path):  # the second goes while the first is read
+    def vanish(path, *settings):  # the second goes while the first is read
         second.unlink(missing_ok=True)
-        return info(path)
+        return blocks(path, *settings)
 
-    monkeypatch.setattr(audio, "info", vanish)
+    monkeypatch.setattr(audio, "blocks", vanish)
     report = make(folder, tmp_path / "set", validation=0)
     assert report.train.recordings == 2
     assert [(Path(name).name, reason) for name, reason in report.left_out] == [(second.name, "is not there")]

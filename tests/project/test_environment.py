@@ -6,6 +6,7 @@ real, against a channel of empty packages.
 """
 
 import asyncio
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -18,6 +19,7 @@ import pytest
 import rattler
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 tomllib = pytest.importorskip("tomllib", reason="reads pyproject.toml; in Python from 3.11")
@@ -504,6 +506,20 @@ def test_what_is_installed_is_what_is_pinned(project: Path) -> None:
     for line in told["dependencies"]:
         package = Requirement(line).name
         assert Version(Version(version(package)).public) == exact[name(package)]
+
+
+@pytest.mark.parametrize("python", ["3.11.0", "3.11.2", "3.12.0", "3.13.0"])
+def test_pins_can_be_installed_on_the_first_of_each_python(project: Path, python: str) -> None:
+    """Debian 12 has 3.11.2, and pip searches without end where a pin asks for a later patch version."""
+    refused = {}
+    for package in pins(project):
+        try:
+            asks = importlib.metadata.metadata(package)["Requires-Python"]
+        except importlib.metadata.PackageNotFoundError:
+            continue  # of an extra or a platform that is not this one
+        if asks and python not in SpecifierSet(asks):
+            refused[package] = asks
+    assert not refused
 
 
 def test_one_python_everywhere(project: Path) -> None:
