@@ -120,7 +120,7 @@ def _soundfile_blocks(path: Path, sound: soundfile.SoundFile, size: int, known: 
     """Read in steps of a hundredth of a block, since a step in which libsndfile finds damage is lost."""
     done, damaged, ended = 0, None, False
     while not (damaged or ended):
-        steps = []
+        steps: list[np.ndarray] = []
         while sum(map(len, steps)) < size and not (damaged or ended):
             try:
                 steps.append(sound.read(max(1, size // 100), dtype="float32", always_2d=True))  # [n, C]
@@ -177,10 +177,10 @@ def _ffmpeg(path: Path, block_seconds: float, refusal: str) -> Iterator[Decoder]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints)
         except OSError as error:
             raise RaveCourseError(f"ffmpeg at {program} cannot be run ({error.strerror}). Install it again.") from error
+        output = process.stdout
+        assert output is not None  # it is a pipe
         try:
-            magic, offset, _, _, sample_rate, channels = struct.unpack(
-                ">4s5I", process.stdout.read(24).ljust(24, b"\0")
-            )
+            magic, offset, _, _, sample_rate, channels = struct.unpack(">4s5I", output.read(24).ljust(24, b"\0"))
             if magic != b".snd" or not 1 <= channels <= 1024 or not RATES[0] <= sample_rate <= RATES[1]:
                 process.wait()
                 complaints.seek(0)
@@ -190,7 +190,7 @@ def _ffmpeg(path: Path, block_seconds: float, refusal: str) -> Iterator[Decoder]
                     f"is damaged or no sound (ffmpeg says: {lines[-1].rsplit(': ', 1)[-1]})",
                     FORMATS_TEXT,
                 )
-            process.stdout.read(offset - 24)
+            output.read(offset - 24)
             size = max(1, int(block_seconds * sample_rate)) * channels * 4
             yield Decoder(
                 sample_rate,
@@ -201,7 +201,7 @@ def _ffmpeg(path: Path, block_seconds: float, refusal: str) -> Iterator[Decoder]
             )
         finally:
             process.kill()
-            process.stdout.close()
+            output.close()
             process.wait()
 
 
@@ -209,6 +209,7 @@ def _ffmpeg_blocks(
     path: Path, process: subprocess.Popen, size: int, channels: int, sample_rate: int
 ) -> Iterator[np.ndarray]:
     done = 0
+    assert process.stdout is not None  # it is a pipe
     while data := process.stdout.read(size):
         whole = len(data) // (4 * channels) * channels
         block = np.frombuffer(data, ">f4", whole).astype(np.float32).reshape(-1, channels)  # [n, C]

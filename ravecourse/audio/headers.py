@@ -94,7 +94,8 @@ def notice(path: Path | str) -> str:
 
 def _chunks(head: bytes, order: str) -> dict[bytes, tuple[int, int]]:
     """Name -> (where its contents begin, the size that it states), up to the first chunk that ends past `head`."""
-    found, at = {}, 12
+    found: dict[bytes, tuple[int, int]] = {}
+    at = 12
     while at + 8 <= len(head):
         name, length = struct.unpack_from(f"{order}4sI", head, at)
         found.setdefault(name, (at + 8, length))

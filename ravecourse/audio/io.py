@@ -84,11 +84,11 @@ def blocks(
                     "Export it again from the program that made it.",
                 )
             done += len(block)
-            block = to_channels(torch.from_numpy(block.T), narrow)
+            audio = to_channels(torch.from_numpy(block.T), narrow)
             if rate != sound.sample_rate:
-                block = _to_tensor(resampler.resample_chunk(np.ascontiguousarray(block.T.numpy())))
-            if block.shape[1]:
-                yield to_channels(block, count)
+                audio = _to_tensor(resampler.resample_chunk(np.ascontiguousarray(audio.T.numpy())))
+            if audio.shape[1]:
+                yield to_channels(audio, count)
         if done and rate != sound.sample_rate:
             yield to_channels(_to_tensor(resampler.resample_chunk(np.zeros((0, narrow), np.float32), last=True)), count)
 

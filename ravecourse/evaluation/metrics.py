@@ -66,7 +66,7 @@ def evaluate(model: RAVE, sound: Tensor) -> Evaluation:
     rate = model.sample_rate
     output = through(model, sound)
     whole = sound[None, :, : sound.shape[1] // model.hop_length * model.hop_length]
-    statistics = latent.measure(model, [whole])
+    statistics = latent.gather_statistics(model, [whole])
     fidelity = statistics.principal()[3]
 
     def distance(other: Tensor) -> float:

@@ -3,10 +3,10 @@
 from . import checkpoint, latent, layers, receptive_fields
 from .checkpoint import Checkpoint, load_model
 from .latent import ALIVE_NATS, LatentStatistics, fidelity_table, kl_divergence, size_for
-from .layers import Conv, NoiseSynth, Residual, UpConv
+from .layers import Conv, NoiseSynth, Residual, UpConv, filter_frames, mod_sigmoid
 from .pqmf import PQMF, cosine_modulated_bank, kaiser_prototype, refined_prototype
 from .rave import RAVE, DecoderV1, DecoderV2
-from .receptive_fields import needed, receptive_field
+from .receptive_fields import input_interval, receptive_field
 
 __all__ = [
     "ALIVE_NATS",
@@ -23,12 +23,14 @@ __all__ = [
     "checkpoint",
     "cosine_modulated_bank",
     "fidelity_table",
+    "filter_frames",
     "kaiser_prototype",
+    "input_interval",
     "kl_divergence",
     "latent",
     "layers",
     "load_model",
-    "needed",
+    "mod_sigmoid",
     "receptive_field",
     "receptive_fields",
     "refined_prototype",

@@ -109,14 +109,14 @@ class LatentStatistics:
 
 
 @torch.no_grad()
-def measure(model: "RAVE", batches: Iterable[Tensor]) -> LatentStatistics:
+def gather_statistics(model: "RAVE", batches: Iterable[Tensor]) -> LatentStatistics:
     """Encode batches of audio with the model at rest and gather what their latents look like.
 
     Args:
         model: left as it was found (training or evaluation mode, buffers, statistics).
         batches: audio `[B, C, T]` each, on any device.
     Returns:
-        the statistics; `store` writes them into the model.
+        the statistics; `write_statistics` writes them into the model.
     Notebook: 05.
     """
     was_training = {module: module.training for module in model.modules()}
@@ -132,7 +132,7 @@ def measure(model: "RAVE", batches: Iterable[Tensor]) -> LatentStatistics:
     return statistics
 
 
-def store(model: "RAVE", statistics: LatentStatistics) -> None:
+def write_statistics(model: "RAVE", statistics: LatentStatistics) -> None:
     """Write centre, directions, spread and fidelity into the model's buffers, where export finds them.
 
     Raises:

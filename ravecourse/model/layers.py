@@ -67,7 +67,7 @@ class UpConv(nn.ConvTranspose1d):
         self.crop = stride // 2 if lookahead else 0
         super().__init__(inputs, outputs, 2 * stride, stride=stride, padding=self.crop, bias=bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # torch's has an output size beside it
         """[B, inputs, F] -> [B, outputs, F * stride]."""
         return super().forward(x)[..., : x.shape[-1] * self.stride[0]]
 
@@ -89,33 +89,73 @@ def activation() -> nn.LeakyReLU:
     return nn.LeakyReLU(SLOPE)
 
 
-def conv(*args: int, normalised: bool = True, **options: object) -> Conv:
-    """A `Conv`, by default with weight normalisation (Salimans and Kingma 2016). Notebook: 03."""
-    layer = Conv(*args, **options)
-    return weight_norm(layer) if normalised else layer
+def conv(
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    bias: bool = False,
+    causal: bool = False,
+    padding_left: int | None = None,
+) -> Conv:
+    """A `Conv` with weight normalisation (Salimans and Kingma 2016). Notebook: 03."""
+    return weight_norm(
+        Conv(
+            inputs,
+            outputs,
+            kernel,
+            stride=stride,
+            dilation=dilation,
+            bias=bias,
+            causal=causal,
+            padding_left=padding_left,
+        )
+    )
 
 
-def upconv(*args: int, **options: object) -> UpConv:
+def upconv(inputs: int, outputs: int, stride: int, *, bias: bool = False, lookahead: bool = True) -> UpConv:
     """An `UpConv` with weight normalisation (Salimans and Kingma 2016). Notebook: 03."""
-    return weight_norm(UpConv(*args, **options))
+    return weight_norm(UpConv(inputs, outputs, stride, bias=bias, lookahead=lookahead))
 
 
-def dilated_unit(channels: int, dilation: int, *, kernel: int, **options: object) -> Residual:
+def dilated_unit(channels: int, dilation: int, *, kernel: int, bias: bool = False, causal: bool = False) -> Residual:
     """A residual unit: a convolution of three taps `dilation` apart, then one of `kernel` taps (1 or 3).
 
     Source: the published v2 (kernel 1) and v1 (kernel 3) settings. Notebook: 03.
     """
     return Residual(
         activation(),
-        conv(channels, channels, 3, dilation=dilation, **options),
+        conv(channels, channels, 3, dilation=dilation, bias=bias, causal=causal),
         activation(),
-        conv(channels, channels, kernel, **options),
+        conv(channels, channels, kernel, bias=bias, causal=causal),
     )
 
 
 def mod_sigmoid(x: Tensor) -> Tensor:
     """A sigmoid from 1e-7 to 2 with a slow rise, for amplitudes. Source: DDSP (arXiv 2001.04643), B.5. Notebook: 03."""
     return 2 * torch.sigmoid(x) ** 2.3 + 1e-7
+
+
+def filter_frames(response: Tensor, noise: Tensor, first_lag: int) -> Tensor:
+    """Filter each frame of `noise` by its own impulse response; what would ring past a frame's end is dropped.
+
+    Negative lags of the response stand at the frame's end, as in published models.
+
+    Args:
+        response: [..., lags]; noise: [..., frame], with the same dimensions before.
+        first_lag: of the response's first value, 0 or below.
+    Returns:
+        [..., frame].
+    Source: the published models. Notebook: 03.
+    """
+    frame = noise.size(-1)
+    filtered = torch.zeros_like(noise)
+    for i in range(response.size(-1)):
+        shift = (i + first_lag) % frame
+        filtered[..., shift:] += response[..., i : i + 1] * noise[..., : frame - shift]
+    return filtered
 
 
 class NoiseSynth(nn.Module):
@@ -130,6 +170,8 @@ class NoiseSynth(nn.Module):
 
     Source: RAVE (arXiv 2111.05011), section 3.2, after DDSP (arXiv 2001.04643), B.5. Notebook: 03.
     """
+
+    transform: Tensor
 
     def __init__(
         self,
@@ -153,6 +195,7 @@ class NoiseSynth(nn.Module):
             ]
         self.net = nn.Sequential(*layers)
         self.bands, self.n_filter, self.frame = bands, n_filter, math.prod(strides)
+        self.first_lag = 2 - n_filter
 
         # The inverse real Fourier transform of a symmetric spectrum, times a Hann window, as one small matrix.
         size = 2 * (n_filter - 1)
@@ -176,17 +219,9 @@ class NoiseSynth(nn.Module):
         return (2 * torch.rand(shape, generator=generator, device=device) - 1).to(amplitudes.device)
 
     def filter(self, amplitudes: Tensor, noise: Tensor) -> Tensor:
-        """Filter `noise` [B, bands, frames, frame] frame by frame; what would ring past a frame's end is dropped.
-
-        Negative lags of the impulse response stand at the frame's end, as in published models.
-        Returns: [B, bands, frames * frame].
-        """
+        """Filter `noise` [B, bands, frames, frame] frame by frame, into [B, bands, frames * frame]."""
         response = amplitudes @ self.transform  # [B, bands, frames, lags]
-        filtered = torch.zeros_like(noise)
-        for i in range(response.shape[-1]):
-            shift = (i - (self.n_filter - 2)) % self.frame
-            filtered = filtered + response[..., i : i + 1] * F.pad(noise, (shift, 0))[..., : self.frame]
-        return filtered.flatten(2)
+        return filter_frames(response, noise, self.first_lag).flatten(2)
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """[B, inputs, T] -> filtered noise [B, bands, T]; `generator` makes the draw repeatable."""

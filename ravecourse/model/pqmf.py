@@ -87,7 +87,9 @@ def refined_prototype(n_bands: int, stop_band_weight: float = 1.0) -> np.ndarray
     for step in range(60):
         h = unfold @ half_taps
         miss = _reconstruction_terms(h, n_bands) - wanted
-        slope = np.stack([unfold.T @ (np.pad(h[lag:], (0, lag)) + np.pad(h[: taps - lag], (lag, 0))) for lag in lags])
+        slope = np.stack(
+            [unfold.T @ (np.pad(h[lag:], (0, lag)) + np.pad(h[: taps - lag], (lag, 0))) for lag in map(int, lags)]
+        )
         if step < 40:
             system = np.block([[energy, slope.T], [slope, np.zeros((len(lags), len(lags)))]])
             pull = energy @ half_taps - anchor @ first
@@ -130,6 +132,9 @@ class PQMF(nn.Module):
         RaveCourseError: unknown design.
     Source: RAVE (arXiv 2111.05011), section 3.3; polyphase form: Vaidyanathan 1993, chapter 4. Notebook: 02.
     """
+
+    analysis_weight: Tensor
+    synthesis_weight: Tensor
 
     def __init__(self, n_bands: int = 16, design: str = "refined", prototype: np.ndarray | None = None) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 Notebook: 03.
 """
 
+from functools import partial
 from math import prod
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from ravecourse.config import ModelConfig
 from ravecourse.errors import RaveCourseError
 
-from .layers import NoiseSynth, activation, conv, dilated_unit, mod_sigmoid, upconv
+from .layers import Conv, NoiseSynth, activation, conv, dilated_unit, mod_sigmoid, upconv
 from .pqmf import PQMF
 
 
@@ -21,18 +22,18 @@ def encoder_v1(config: ModelConfig) -> nn.Sequential:
 
     [B, C * bands, T] -> [B, 2 * latent, T / ratios]. Source: RAVE (arXiv 2111.05011), section 3.2. Notebook: 03.
     """
-    options = {"bias": config.bias, "causal": config.causal, "normalised": False}
+    plain = partial(Conv, bias=config.bias, causal=config.causal)
     width = config.capacity
-    layers: list[nn.Module] = [conv(config.channels * config.n_bands, width, 7, **options)]
+    layers: list[nn.Module] = [plain(config.channels * config.n_bands, width, 7)]
     for ratio in config.ratios:
         kernel = 2 * ratio + 1
         layers += [
             nn.BatchNorm1d(width),
             activation(),
-            conv(width, 2 * width, kernel, stride=ratio, padding_left=_left(config, kernel), **options),
+            plain(width, 2 * width, kernel, stride=ratio, padding_left=_left(config, kernel)),
         ]
         width *= 2
-    layers += [activation(), conv(width, 2 * config.latent_size, 5, groups=2, **options)]
+    layers += [activation(), plain(width, 2 * config.latent_size, 5, groups=2)]
     return nn.Sequential(*layers)
 
 
@@ -41,17 +42,18 @@ def encoder_v2(config: ModelConfig) -> nn.Sequential:
 
     [B, C * bands, T] -> [B, 2 * latent, T / ratios]. Source: the published v2 settings. Notebook: 03.
     """
-    options = {"bias": config.bias, "causal": config.causal}
+    layer = partial(conv, bias=config.bias, causal=config.causal)
+    unit = partial(dilated_unit, bias=config.bias, causal=config.causal)
     width = config.capacity
-    layers: list[nn.Module] = [conv(config.channels * config.n_bands, width, 7, **options)]
+    layers: list[nn.Module] = [layer(config.channels * config.n_bands, width, 7)]
     for ratio, dilations in zip(config.ratios, config.dilations, strict=True):
-        layers += [dilated_unit(width, dilation, kernel=1, **options) for dilation in dilations]
+        layers += [unit(width, dilation, kernel=1) for dilation in dilations]
         layers += [
             activation(),
-            conv(width, 2 * width, 2 * ratio, stride=ratio, padding_left=_left(config, 2 * ratio), **options),
+            layer(width, 2 * width, 2 * ratio, stride=ratio, padding_left=_left(config, 2 * ratio)),
         ]
         width *= 2
-    layers += [activation(), conv(width, 2 * config.latent_size, 3, **options)]
+    layers += [activation(), layer(width, 2 * config.latent_size, 3)]
     return nn.Sequential(*layers)
 
 
@@ -68,23 +70,23 @@ class DecoderV1(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        options = {"bias": config.bias, "causal": config.causal}
+        layer = partial(conv, bias=config.bias, causal=config.causal)
+        unit = partial(dilated_unit, bias=config.bias, causal=config.causal)
         width = config.capacity * 2 ** len(config.ratios)
         bands = config.channels * config.n_bands
-        layers: list[nn.Module] = [conv(config.latent_size, width, 7, **options)]
+        layers: list[nn.Module] = [layer(config.latent_size, width, 7)]
         for ratio in config.ratios:
             layers += [
                 activation(),
                 upconv(width, width // 2, ratio, bias=config.bias, lookahead=config.lookahead_upsampling),
             ]
             width //= 2
-            layers += [dilated_unit(width, dilation, kernel=3, **options) for dilation in (1, 3, 5)]
+            layers += [unit(width, dilation, kernel=3) for dilation in (1, 3, 5)]
         self.trunk = nn.Sequential(*layers)
-        self.wave = conv(width, bands, 7, **options)
-        self.loudness = conv(width, 1, 3, **options)
+        self.wave = layer(width, bands, 7)
+        self.loudness = layer(width, 1, 3)
         kernels = (3,) * len(config.noise_strides)
-        left = (0 if config.causal and not config.lookahead_upsampling else 2 if config.causal else 1,)
-        left *= len(config.noise_strides)
+        left = 1 if not config.causal else 2 if config.lookahead_upsampling else 0
         self.noise = (
             NoiseSynth(
                 width,
@@ -93,7 +95,7 @@ class DecoderV1(nn.Module):
                 config.noise_strides,
                 config.noise_capacity,
                 kernels,
-                left,
+                (left,) * len(config.noise_strides),
                 bias=config.bias,
             )
             if config.noise_bands
@@ -117,19 +119,20 @@ class DecoderV2(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        options = {"bias": config.bias, "causal": config.causal}
+        layer = partial(conv, bias=config.bias, causal=config.causal)
+        unit = partial(dilated_unit, bias=config.bias, causal=config.causal)
         width = config.capacity * 2 ** len(config.ratios)
         bands = config.channels * config.n_bands
-        layers: list[nn.Module] = [conv(config.latent_size, width, 3, **options)]
+        layers: list[nn.Module] = [layer(config.latent_size, width, 3)]
         for ratio, dilations in zip(reversed(config.ratios), reversed(config.dilations), strict=True):
             layers += [
                 activation(),
                 upconv(width, width // 2, ratio, bias=config.bias, lookahead=config.lookahead_upsampling),
             ]
             width //= 2
-            layers += [dilated_unit(width, dilation, kernel=1, **options) for dilation in dilations]
+            layers += [unit(width, dilation, kernel=1) for dilation in dilations]
         self.trunk = nn.Sequential(*layers, activation())
-        self.wave = conv(width, 2 * bands, 7, **options)  # waveform and amplitude of each band
+        self.wave = layer(width, 2 * bands, 7)  # waveform and amplitude of each band
         self.noise = (
             NoiseSynth(
                 width,
@@ -169,6 +172,14 @@ class RAVE(nn.Module):
         seed: of the first weights.
     Source: RAVE (arXiv 2111.05011). Notebook: 03.
     """
+
+    latent_mean: Tensor
+    latent_pca: Tensor
+    latent_std: Tensor
+    latent_draw_std: Tensor
+    fidelity: Tensor
+    noise_level: Tensor
+    decoder: DecoderV1 | DecoderV2
 
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__()

@@ -9,12 +9,12 @@ from ravecourse.errors import RaveCourseError
 
 from .layers import Conv, NoiseSynth, Residual, UpConv
 from .pqmf import PQMF
-from .rave import RAVE
+from .rave import RAVE, DecoderV1
 
 Interval = tuple[int, int]  # first and last sample or frame, both included
 
 
-def heard(model: RAVE, sample: int) -> Interval:
+def receptive_interval(model: RAVE, sample: int) -> Interval:
     """The first and the last input sample that output sample `sample` of an endless sound depends on.
 
     The noise synthesiser counts where it is switched on.
@@ -22,13 +22,13 @@ def heard(model: RAVE, sample: int) -> Interval:
     """
     bands = synthesis_reads(model.pqmf, (sample, sample))
     decoder = model.decoder
-    heads = [needed(decoder.wave, bands)]
-    if hasattr(decoder, "loudness"):
-        heads.append(needed(decoder.loudness, bands))
+    heads = [input_interval(decoder.wave, bands)]
+    if isinstance(decoder, DecoderV1):
+        heads.append(input_interval(decoder.loudness, bands))
     if decoder.noise is not None and float(model.noise_level) > 0:
-        heads.append(needed(decoder.noise, bands))
-    latents = needed(decoder.trunk, union(*heads))
-    return analysis_reads(model.pqmf, needed(model.encoder, latents))
+        heads.append(input_interval(decoder.noise, bands))
+    latents = input_interval(decoder.trunk, union(*heads))
+    return analysis_reads(model.pqmf, input_interval(model.encoder, latents))
 
 
 def receptive_field(model: RAVE) -> int:
@@ -37,11 +37,11 @@ def receptive_field(model: RAVE) -> int:
 
     Notebook: 03.
     """
-    found = [heard(model, sample) for sample in range(model.hop_length)]
+    found = [receptive_interval(model, sample) for sample in range(model.hop_length)]
     return max(last - first + 1 for first, last in found)
 
 
-def needed(block: nn.Module, outputs: Interval) -> Interval:
+def input_interval(block: nn.Module, outputs: Interval) -> Interval:
     """The inputs of a block that an interval of its outputs depends on.
 
     Raises:
@@ -51,7 +51,7 @@ def needed(block: nn.Module, outputs: Interval) -> Interval:
     first, last = outputs
     if isinstance(block, nn.Sequential):
         for layer in reversed(block):
-            outputs = needed(layer, outputs)
+            outputs = input_interval(layer, outputs)
         return outputs
     if isinstance(block, Conv):
         stride = block.stride[0]
@@ -60,14 +60,14 @@ def needed(block: nn.Module, outputs: Interval) -> Interval:
         stride = block.stride[0]
         return -((2 * stride - 1 - block.crop - first) // stride), (last + block.crop) // stride
     if isinstance(block, Residual):
-        return union(outputs, needed(block.branch, outputs))
+        return union(outputs, input_interval(block.branch, outputs))
     if isinstance(block, NoiseSynth):
-        return needed(block.net, (first // block.frame, last // block.frame))
+        return input_interval(block.net, (first // block.frame, last // block.frame))
     if isinstance(block, nn.LeakyReLU | nn.BatchNorm1d):
         return outputs
     raise RaveCourseError(
         f"A layer of the type {type(block).__name__} has no known reach; build the model from "
-        "the blocks of ravecourse.blocks."
+        "the blocks of ravecourse.model."
     )
 
 

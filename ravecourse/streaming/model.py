@@ -1,7 +1,7 @@
 """Turn a trained model into one that runs block by block, and account for every sample of delay.
 
 Activations are kept as rows [B, frames, channels]: each convolution gathers its windows from the rows that it
-remembers and the rows that come, and is one matrix product (see `layers`). The output of any sequence of
+remembers and the rows that come, and is one matrix product (see `layers`; `convert` makes them). The output of any sequence of
 blocks, each a multiple of the hop, equals the offline output, later by `delay_samples`, from the first sample on.
 
 Notebook: 07.
@@ -11,162 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from ravecourse.errors import RaveCourseError
-from ravecourse.model import RAVE, Conv, DecoderV1, DecoderV2, NoiseSynth, Residual, UpConv
+from ravecourse.model import RAVE
 
-from .layers import (
-    Delay,
-    StreamActivation,
-    StreamAnalysis,
-    StreamConv,
-    StreamNothing,
-    StreamResidual,
-    StreamSequence,
-    StreamSynthesis,
-    StreamUpConv,
-)
+from .convert import convert_sequence
+from .heads import StreamHeads
+from .layers import StreamAnalysis, StreamConv, StreamSequence, StreamSynthesis, StreamUpConv
 
 PRECISIONS = ("float32", "bfloat16")
 HALF_WEIGHTS = 1 << 16  # bfloat16 is for layers with so many weights or more,
 HALF_ROWS = 32  # and so many rows a hop or fewer
-
-
-class StreamNoise(nn.Module):
-    """The noise synthesiser over rows; `fixed_noise` replaces the random draw by one fixed frame. Notebook: 07."""
-
-    def __init__(self, synth: NoiseSynth, delay: int) -> None:
-        super().__init__()
-        self.net, delay_frames = _convert(synth.net, delay)
-        self.delay_out = delay_frames * synth.frame
-        self.bands, self.n_filter, self.frame = synth.bands, synth.n_filter, synth.frame
-        self.register_buffer("transform", synth.transform.clone())
-        generator = torch.Generator().manual_seed(0)
-        self.register_buffer("fixed", 2 * torch.rand(synth.bands, synth.frame, generator=generator) - 1)
-        self.fixed_noise = False
-
-    @torch.jit.export
-    def reset(self) -> None:
-        """Forget the past. Notebook: 07."""
-        self.net.reset()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, F, channels] -> filtered noise [B, F, bands]."""
-        y = self.net(x)  # [B, frames, bands * n_filter]
-        frames = y.size(1)
-        amplitude = 2 * torch.sigmoid(y - 5) ** 2.3 + 1e-7
-        response = torch.matmul(amplitude.view(-1, self.bands, self.n_filter), self.transform)
-        if self.fixed_noise:
-            noise = self.fixed.expand(response.size(0), self.bands, self.frame)
-        else:
-            noise = 2 * torch.rand([response.size(0), self.bands, self.frame], device=x.device) - 1
-        filtered = torch.zeros_like(noise)
-        for i in range(2 * self.n_filter - 3):
-            shift = (i - (self.n_filter - 2)) % self.frame
-            filtered[..., shift:] += response[..., i : i + 1] * noise[..., : self.frame - shift]
-        return filtered.transpose(1, 2).reshape(x.size(0), frames * self.frame, self.bands)
-
-
-class StreamHeads(nn.Module):
-    """The decoder after its trunk: waveform, loudness or amplitude, and noise, all waiting for the latest.
-
-    Notebook: 07.
-    """
-
-    def __init__(self, decoder: DecoderV1 | DecoderV2, noise_level: float, delay: int) -> None:
-        super().__init__()
-        self.shared_amplitude = isinstance(decoder, DecoderV1)
-        self.wave, wave_delay = _convert(decoder.wave, delay)
-        loudness_delay = noise_delay = wave_delay
-        self.loudness: nn.Module = StreamNothing()
-        self.noise: nn.Module = StreamNothing()
-        self.noisy = decoder.noise is not None and noise_level > 0
-        bands = decoder.wave.out_channels // (1 if self.shared_amplitude else 2)
-        if self.shared_amplitude:
-            self.loudness, loudness_delay = _convert(decoder.loudness, delay)
-        if self.noisy:
-            self.noise = StreamNoise(decoder.noise, delay)
-            noise_delay = self.noise.delay_out
-        self.delay_out = max(wave_delay, loudness_delay, noise_delay)
-        self.wave_wait = Delay(self.delay_out - wave_delay, decoder.wave.out_channels)
-        self.loudness_wait = Delay(self.delay_out - loudness_delay, 1)
-        self.noise_wait = Delay(self.delay_out - noise_delay, bands)
-        self.register_buffer("noise_scale", torch.ones(1))
-
-    @torch.jit.export
-    def reset(self) -> None:
-        """Forget the past. Notebook: 07."""
-        self.wave.reset()
-        self.loudness.reset()
-        self.noise.reset()
-        self.wave_wait.reset()
-        self.loudness_wait.reset()
-        self.noise_wait.reset()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, F, channels] -> bands [B, F, bands]."""
-        wave = self.wave_wait(self.wave(x))
-        if self.shared_amplitude:
-            loudness = self.loudness_wait(self.loudness(x))
-            bands = torch.tanh(wave) * (2 * torch.sigmoid(loudness) ** 2.3 + 1e-7)
-        else:
-            wave, amplitude = wave.chunk(2, 2)
-            bands = wave * torch.sigmoid(amplitude)
-        if self.noisy:
-            bands = bands + self.noise_scale * self.noise_wait(self.noise(x))
-        return bands if self.shared_amplitude else torch.tanh(bands)
-
-
-def _convert(module: nn.Module, delay: int) -> tuple[nn.Module, int]:
-    """The streaming form of an offline block whose input is `delay` behind, and the delay of its output."""
-    if isinstance(module, nn.Sequential):
-        layers = []
-        for layer in module:
-            # BatchNorm stands right after a convolution, into which its fixed scale and shift are folded.
-            if isinstance(layer, nn.BatchNorm1d):
-                _fold_batch_norm(layers[-1], layer)
-                continue
-            layer, delay = _convert(layer, delay)
-            layers.append(layer)
-        return StreamSequence(*layers), delay
-    if isinstance(module, Conv):
-        layer = StreamConv(
-            _dense(module),
-            None if module.bias is None else module.bias.detach(),
-            stride=module.stride[0],
-            dilation=module.dilation[0],
-            left=module.left,
-            right=module.right,
-            delay=delay,
-        )
-        return layer, layer.delay_out
-    if isinstance(module, UpConv):
-        layer = StreamUpConv(module, delay)
-        return layer, layer.delay_out
-    if isinstance(module, Residual):
-        branch, branch_delay = _convert(module.branch, delay)
-        return StreamResidual(branch, branch_delay - delay, module.branch[1].in_channels), branch_delay
-    if isinstance(module, nn.LeakyReLU):
-        return StreamActivation(module.negative_slope), delay
-    raise RaveCourseError(
-        f"A layer of the type {type(module).__name__} has no streaming form; "
-        "build the model from the blocks of ravecourse.blocks."
-    )
-
-
-def _dense(conv: Conv) -> Tensor:
-    """The weight of a convolution with its groups written out: [outputs, inputs, taps]."""
-    weight = conv.weight.detach()
-    dense = torch.zeros(conv.out_channels, conv.in_channels, weight.shape[2])
-    outputs, inputs = conv.out_channels // conv.groups, weight.shape[1]
-    for g in range(conv.groups):
-        rows = slice(g * outputs, (g + 1) * outputs)
-        dense[rows, g * inputs : (g + 1) * inputs] = weight[rows]
-    return dense
-
-
-def _fold_batch_norm(conv: StreamConv, norm: nn.BatchNorm1d) -> None:
-    scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
-    conv.weight.mul_(scale)
-    conv.bias.sub_(norm.running_mean).mul_(scale).add_(norm.bias.detach())
 
 
 class StreamingRAVE(nn.Module):
@@ -190,6 +43,11 @@ class StreamingRAVE(nn.Module):
     Source: arXiv 2204.07064. Notebook: 07.
     """
 
+    pca: Tensor
+    mean: Tensor
+    unused_std: Tensor
+    latent_noise_scale: Tensor
+
     def __init__(self, model: RAVE, latent_size: int | None = None, precision: str = "float32") -> None:
         super().__init__()
         if precision not in PRECISIONS:
@@ -202,9 +60,11 @@ class StreamingRAVE(nn.Module):
         pca, mean = model.latent_pca.detach().clone(), model.latent_mean.detach().clone()
 
         self.analysis = StreamAnalysis(model.pqmf, model.channels)
-        self.encoder, self.encode_delay_frames = _convert(model.encoder, self.analysis.delay_out)
-        _keep_projected_mean(self.encoder[-1], pca[:latent_size], mean)
-        self.trunk, delay = _convert(model.decoder.trunk, 0)
+        self.encoder, self.encode_delay_frames = convert_sequence(model.encoder, self.analysis.delay_out)
+        last = self.encoder[-1]
+        assert isinstance(last, StreamConv)  # every encoder ends so
+        _keep_projected_mean(last, pca[:latent_size], mean)
+        self.trunk, delay = convert_sequence(model.decoder.trunk, 0)
         self.heads = StreamHeads(model.decoder, float(model.noise_level), delay)
         self.synthesis = StreamSynthesis(model.pqmf, model.channels, self.heads.delay_out)
         _order_weights(self.encoder, model.hop_length // model.config.n_bands, precision)
@@ -262,7 +122,7 @@ class StreamingRAVE(nn.Module):
         return torch.cat([silence, self.decode(latents[:, :, before:])], 2)
 
 
-def _order_weights(layers: nn.Sequential, rows: int, precision: str) -> None:
+def _order_weights(layers: StreamSequence, rows: int, precision: str) -> None:
     """Store the weights in the order, and at the precision, that is right for the rows of one hop.
 
     For one or two rows the product reads each weight once and waits for memory; [outputs, inputs] is then read up to
@@ -274,10 +134,10 @@ def _order_weights(layers: nn.Sequential, rows: int, precision: str) -> None:
             if isinstance(conv, StreamConv):
                 rows //= conv.stride
                 conv.few_rows = rows <= 2
-                conv.half = precision == "bfloat16" and rows <= HALF_ROWS and conv.weight.numel() >= HALF_WEIGHTS
-                if conv.few_rows or conv.half:
+                conv.in_bfloat16 = precision == "bfloat16" and rows <= HALF_ROWS and conv.weight.numel() >= HALF_WEIGHTS
+                if conv.few_rows or conv.in_bfloat16:
                     conv.weight = conv.weight.T.contiguous()
-                if conv.half:
+                if conv.in_bfloat16:
                     conv.weight = conv.weight.to(torch.bfloat16)
         if isinstance(layer, StreamUpConv):
             rows *= layer.stride

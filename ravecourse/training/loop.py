@@ -161,7 +161,7 @@ def train(
         if not bool(statistics.kl.isfinite().all()):
             raise NotFinite(step, "a latent")
         if statistics.frames > 1:
-            latent.store(learner.model, statistics)
+            latent.write_statistics(learner.model, statistics)
         return statistics
 
     def save(name: str = checkpoint.NAME) -> None:
@@ -289,7 +289,7 @@ def _measure_latent(
     crops = CropSampler(store, "train", config.crop_samples, config.batch_size, LATENT_SEED + config.seed)
     count = min(_batches(config, store.sample_rate, seconds), 2 * len(crops))
     with torch.compiler.set_stance("force_eager"):  # what is compiled is compiled for the steps
-        return latent.measure(learner.model, (crops.batch(i).audio for i in range(count)))
+        return latent.gather_statistics(learner.model, (crops.batch(i).audio for i in range(count)))
 
 
 def _validate(learner: Learner, store: Dataset, config: TrainingConfig) -> dict[str, float] | None:

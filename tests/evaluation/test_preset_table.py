@@ -7,7 +7,7 @@ import torch
 from ravecourse.config import ModelConfig, preset
 from ravecourse.evaluation import preset_table
 from ravecourse.model.rave import RAVE
-from ravecourse.model.receptive_fields import heard, receptive_field
+from ravecourse.model.receptive_fields import receptive_field, receptive_interval
 from ravecourse.streaming.model import StreamingRAVE
 
 SHRUNKEN_V1 = {
@@ -44,7 +44,7 @@ def test_receptive_field_equals_measured_gradients(config: ModelConfig, noise: f
         (gradient,) = torch.autograd.grad(y[0, 0, sample], x, retain_graph=True)
         touched = gradient[0].abs().amax(0).nonzero()
         first, last = int(touched[0]), int(touched[-1])
-        assert (first, last) == heard(model, sample)
+        assert (first, last) == receptive_interval(model, sample)
         widest = max(widest, last - first + 1)
     assert widest <= receptive_field(model) <= widest + config.n_bands * 2
 
@@ -52,9 +52,9 @@ def test_receptive_field_equals_measured_gradients(config: ModelConfig, noise: f
 def test_heard_moves_with_the_hop_and_causal_models_hear_less_of_the_future() -> None:
     model, causal = (RAVE(preset("tiny", capacity=4, causal=c)) for c in (False, True))
     for sample in (0, 5, 255):
-        first, last = heard(model, sample)
-        assert heard(model, sample + 7 * 256) == (first + 7 * 256, last + 7 * 256)
-    assert heard(causal, 0)[1] < heard(model, 0)[1]
+        first, last = receptive_interval(model, sample)
+        assert receptive_interval(model, sample + 7 * 256) == (first + 7 * 256, last + 7 * 256)
+    assert receptive_interval(causal, 0)[1] < receptive_interval(model, 0)[1]
 
 
 def test_rows_hold_computed_numbers_and_the_published_counts() -> None:

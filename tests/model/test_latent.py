@@ -125,11 +125,11 @@ def test_measure_leaves_the_model_as_it_was_and_store_writes():
     model = Fake().train()
     model.resting.eval()
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    statistics = latent.measure(model, (noise(2, 3, 20, seed=s) for s in range(4)))
+    statistics = latent.gather_statistics(model, (noise(2, 3, 20, seed=s) for s in range(4)))
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
     assert model.training and model.norm.training and not model.resting.training
     assert statistics.frames == 4 * 2 * 20
-    latent.store(model, statistics)
+    latent.write_statistics(model, statistics)
     assert model.fidelity[-1] == 1
     assert torch.allclose(model.latent_pca @ model.latent_pca.T, torch.eye(3), atol=1e-5)
     assert torch.equal(model.latent_mean, statistics.principal()[0])

@@ -12,9 +12,8 @@ from ravecourse.errors import RaveCourseError
 from ravecourse.model.layers import Conv, NoiseSynth, UpConv, dilated_unit
 from ravecourse.model.pqmf import PQMF
 from ravecourse.model.rave import RAVE
-from ravecourse.streaming import model as stream_model
+from ravecourse.streaming import StreamingRAVE, StreamNoise, convert
 from ravecourse.streaming.layers import StreamAnalysis, StreamSynthesis
-from ravecourse.streaming.model import StreamingRAVE, StreamNoise
 
 BLOCKS = (1, 2, 3, 8, 1, 1, 2, 8, 3, 2)  # in hops
 TOLERANCE = 1e-5  # of full scale
@@ -86,7 +85,7 @@ def test_stream_conv(kernel: int, dilation: int, stride: int, causal: bool) -> N
     layer = Conv(3, 4, kernel, stride=stride, dilation=dilation, causal=causal, bias=kernel % 2 == 0)
     x = torch.randn(2, 3, 90 * stride, generator=torch.Generator().manual_seed(kernel))
     for late in (0, 1, 2, 3, 5, 8, 13):
-        stream, late_out = stream_model._convert(layer, late)
+        stream, late_out = convert(layer, late)
         assert late_out == (late + layer.right) // stride
         delayed = torch.cat([torch.full((2, 3, late), 7.0), x], -1)[..., : x.shape[-1]]
         assert_later(rows_in_blocks(stream, delayed, (1, 2, 3, 8, 1), stride), layer(x), late_out)
@@ -97,7 +96,7 @@ def test_stream_conv_of_one_tap_and_groups() -> None:
     for late in (0, 3):
         delayed = torch.cat([torch.zeros(2, 6, late), x], -1)[..., :24]
         for layer in (Conv(6, 4, 1), Conv(6, 4, 5, groups=2), Conv(6, 6, 3, groups=6, bias=True)):
-            stream, late_out = stream_model._convert(layer, late)
+            stream, late_out = convert(layer, late)
             assert_later(rows_in_blocks(stream, delayed, (1, 2, 5), 1), layer(x), late_out)
 
 
@@ -106,7 +105,7 @@ def test_stream_conv_follows_any_split_of_the_padding(padding_left: int) -> None
     layer = Conv(2, 3, 4, stride=2, padding_left=padding_left)
     x = torch.randn(1, 2, 40, generator=torch.Generator().manual_seed(0))
     for late in range(5):
-        stream, late_out = stream_model._convert(layer, late)
+        stream, late_out = convert(layer, late)
         delayed = torch.cat([torch.ones(1, 2, late), x], -1)[..., :40]
         assert_later(rows_in_blocks(stream, delayed, (1, 3, 2), 2), layer(x), late_out)
 
@@ -118,7 +117,7 @@ def test_stream_upconv(stride: int, lookahead: bool, bias: bool) -> None:
     layer = UpConv(5, 3, stride, bias=bias, lookahead=lookahead)
     x = torch.randn(2, 5, 24, generator=torch.Generator().manual_seed(stride))
     for late in (0, 1, 2, 5):
-        stream, late_out = stream_model._convert(layer, late)
+        stream, late_out = convert(layer, late)
         assert late_out == late * stride + (stride // 2 if lookahead else 0)
         delayed = torch.cat([torch.full((2, 5, late), -3.0), x], -1)[..., :24]
         assert_later(rows_in_blocks(stream, delayed, (1, 2, 3, 8), 1), layer(x), late_out)
@@ -131,7 +130,7 @@ def test_stream_residual(dilation: int, kernel: int, causal: bool) -> None:
     layer = dilated_unit(4, dilation, kernel=kernel, causal=causal, bias=True)
     x = torch.randn(2, 4, 80, generator=torch.Generator().manual_seed(dilation))
     for late in (0, 1, 4, 7):
-        stream, late_out = stream_model._convert(layer, late)
+        stream, late_out = convert(layer, late)
         wanted = 0 if causal else dilation + (kernel - 1) // 2
         assert late_out - late == wanted
         delayed = torch.cat([torch.zeros(2, 4, late), x], -1)[..., :80]
