@@ -1,43 +1,54 @@
 """Typical wrong answers to the exercises of chapter 06, each with a word that the feedback must hold."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-Scores = list[Tensor]
+Features = list[list[Tensor]]
 
 
-def matching(real: list[Scores], fake: list[Scores], detach: bool = True) -> Tensor:
-    critics = []
+def matching(
+    real: Features, fake: Features, ratio: Callable[[Tensor, Tensor], Tensor] | None = None, first: int = 1
+) -> Tensor:
+    """Relative feature matching, with another ratio, or with the first features left in."""
+    ratio = ratio or (lambda r, f: (r.detach() - f).abs().mean() / r.detach().abs().mean())
+    each = []
     for r_layers, f_layers in zip(real, fake, strict=True):
-        targets = [r.detach() if detach else r for r in r_layers]
-        critics.append(sum((r - f).abs().mean() for r, f in zip(targets, f_layers, strict=True)) / len(targets))
-    return sum(critics) / len(critics)
+        pairs = list(zip(r_layers[first:], f_layers[first:], strict=True))
+        each.append(sum(ratio(*pair) for pair in pairs) / len(pairs))
+    return sum(each) / len(each)
+
+
+def by_autograd(real: Tensor, fake: Tensor) -> tuple[Tensor, ...]:
+    real, fake = real.requires_grad_(), fake.requires_grad_()
+    loss = torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
+    return torch.autograd.grad(loss, [real, fake])
 
 
 WRONG = {
     "scores_by_hand": [
         ((1.7, 0.65, 2), "sums over the scores"),
-        ((0.1, 0.65, 2), "pays 0"),
+        ((0.1, 0.65, 2), "contributes 0"),
         ((0.85, -0.65, 2), "minus the mean"),
         ((0.85, 0.65, 4), "flat part"),
+        ((0.85, 0.65, 3), "-1.5"),
         ((0.425, 0.65, 2), "added"),
     ],
-    "hinge": [
-        (lambda real, fake: sum((1 - r).mean() + (1 + f).mean() for r, f in zip(real, fake, strict=True)), "relu"),
+    "hinge_gradient": [
+        (lambda real, fake: ((real < 1) / real.numel(), -1.0 * (fake > -1) / fake.numel()), "sign is wrong"),
+        (lambda real, fake: (-1.0 * (real < 1), 1.0 * (fake > -1)), "one part in N"),
         (
-            lambda real, fake: sum(
-                torch.relu(1 + r).mean() + torch.relu(1 - f).mean() for r, f in zip(real, fake, strict=True)
-            ),
-            "turned round",
+            lambda real, fake: (-1.0 * (real < 1) / (real < 1).sum(), (fake > -1) / (fake > -1).sum()),
+            "number of all scores",
         ),
         (
-            lambda real, fake: sum(
-                torch.relu(1 - r.mean()) + torch.relu(1 + f.mean()) for r, f in zip(real, fake, strict=True)
-            ),
-            "before the mean",
+            lambda real, fake: (-torch.ones_like(real) / real.numel(), torch.ones_like(fake) / fake.numel()),
+            "flat part",
         ),
-        (lambda real, fake: sum(torch.relu(1 + f).mean() for f in fake), "recordings are missing"),
-        (lambda real, fake: torch.relu(1 - real[0]), "One number"),
+        (lambda real, fake: (-1.0 * (real < 1) / real.numel(), (fake < -1) / fake.numel()), "other way round"),
+        (lambda real, fake: -1.0 * (real < 1) / real.numel(), "two tensors"),
+        (by_autograd, "ruled out"),
     ],
     "fold": [
         (
@@ -50,7 +61,7 @@ WRONG = {
             lambda audio, period: torch.nn.functional.pad(audio, (-audio.shape[-1] % period, 0)).unflatten(
                 -1, (-1, period)
             ),
-            "behind",
+            "after it",
         ),
         (
             lambda audio, period: (
@@ -70,28 +81,30 @@ WRONG = {
         ),
     ],
     "feature_matching": [
-        (lambda real, fake: matching(real, fake, detach=False), "recording's side too"),
+        (
+            lambda real, fake: matching(real, fake, lambda r, f: (r - f).abs().mean() / r.abs().mean()),
+            "recording's side too",
+        ),
+        (
+            lambda real, fake: matching(real, fake, lambda r, f: (r.detach() - f).abs().mean() / r.abs().mean()),
+            "in the divisor",
+        ),
+        (
+            lambda real, fake: matching(real, fake, lambda r, f: (r - f.detach()).abs().mean() / r.abs().mean()),
+            "wrong side",
+        ),
         (lambda real, fake: matching(real, fake).detach(), "no gradient flows"),
-        (lambda real, fake: len(real) * matching(real, fake), "critics are added"),
+        (lambda real, fake: matching(real, fake, lambda r, f: (r.detach() - f).abs().mean(), 0), "plain form"),
+        (lambda real, fake: matching(real, fake, lambda r, f: (r.detach() - f).abs().mean()), "not divided"),
+        (lambda real, fake: matching(real, fake, first=0), "left out"),
         (
-            lambda real, fake: (
-                sum(
-                    sum((r - f).abs().mean() for r, f in zip(*layers, strict=True))
-                    for layers in zip(real, fake, strict=True)
-                )
-                / len(real)
-            ),
-            "take their mean",
+            lambda real, fake: matching(real, fake, lambda r, f: (r.detach() - f).abs().mean() / f.abs().mean()),
+            "divide by its size",
         ),
         (
-            lambda real, fake: (
-                sum(
-                    sum((r - f).square().mean() for r, f in zip(*layers, strict=True)) / len(layers[0])
-                    for layers in zip(real, fake, strict=True)
-                )
-                / len(real)
-            ),
-            "squared",
+            lambda real, fake: matching(real, fake, lambda r, f: ((r.detach() - f).abs() / r.detach().abs()).mean()),
+            "before the mean",
         ),
+        (lambda real, fake: len(real) * (len(real[0]) - 1) * matching(real, fake), "sum over the features"),
     ],
 }
