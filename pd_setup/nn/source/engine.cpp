@@ -41,8 +41,7 @@ public:
             return std::all_of(here_.begin(), here_.end(), [](auto& entry) { return entry.second.done->load(); }) &&
                    std::all_of(leaving_.begin(), leaving_.end(), [](auto& entry) { return entry.second->load(); });
         };
-        while (!all_done() && std::chrono::steady_clock::now() < until)
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        while (!all_done() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(1));
         for (auto& [engine, worker] : here_)
             if (worker.done->load()) worker.join();
     }

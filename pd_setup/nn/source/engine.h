@@ -36,8 +36,7 @@ public:
 
     // Loads the model while the caller waits, and makes it ready in the background. False: nothing can be played.
     // `channels` becomes how many signals the method takes and gives.
-    bool open(const std::string& path, const std::string& method, int buffer, std::pair<int, int>& channels,
-              std::string& error);
+    bool open(const std::string& path, const std::string& method, int buffer, std::pair<int, int>& channels, std::string& error);
     void tell_channels(int ins, int outs);  // how many signals the object really has
 
     void load(const std::string& path);

@@ -35,8 +35,7 @@ public:
     virtual const ModelInfo& info() const = 0;
     virtual std::unique_ptr<Model> copy(std::string& error) = 0;  // with its own memory of what it heard; may be null
     // in: [in_channels][in_frames], out: [out_channels][out_frames], both without gaps
-    virtual bool run(const Method& method, const float* in, int in_frames, float* out, int out_frames,
-                     std::string& error) = 0;
+    virtual bool run(const Method& method, const float* in, int in_frames, float* out, int out_frames, std::string& error) = 0;
     virtual bool get(const std::string& attribute, std::vector<Value>& values, std::string& error) = 0;
     virtual bool set(const std::string& attribute, const std::vector<Value>& values, std::string& error) = 0;
     virtual bool use_gpu(bool on, std::string& error) = 0;

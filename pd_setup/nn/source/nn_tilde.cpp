@@ -125,7 +125,7 @@ std::string path_of(int count, const t_atom* atoms) {
 }
 
 bool a_file(const std::string& path) {
-    struct stat about {};
+    struct stat about{};
     return stat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode);
 }
 
@@ -136,7 +136,7 @@ std::string find_file(t_canvas* canvas, const std::string& name) {
         char made[MAXPDSTRING], folder[MAXPDSTRING], *base = nullptr;
         canvas_makefilename(canvas, tried.c_str(), made, sizeof made);
         if (a_file(made)) return made;
-        struct stat about {};
+        struct stat about{};
         if (stat(made, &about) == 0) continue;  // a folder or a pipe: opening it may take for ever
         const int file = canvas_open(canvas, tried.c_str(), "", folder, &base, sizeof folder, 1);
         if (file < 0) continue;
@@ -223,8 +223,7 @@ void on_bang(Object* x) {
 }
 
 void on_anything(Object* x, t_symbol* selector, int, t_atom*) {
-    pd_error(x,
-             "nn~: there is no message '%s'. There are: enable set get load reload method bufsize gpu dump print bang",
+    pd_error(x, "nn~: there is no message '%s'. There are: enable set get load reload method bufsize gpu dump print bang",
              selector->s_name);
 }
 
@@ -247,7 +246,8 @@ void on_dsp(Object* x, t_signal** signals) {
         const auto* in = reinterpret_cast<const WideSignal*>(signals[0]);
         for (int channel = 0; channel < in->channels; ++channel) body.in.push_back(in->samples + std::size_t(channel) * samples);
         set_channels(&signals[1], x->outs);
-        for (int channel = 0; channel < x->outs; ++channel) body.out.push_back(signals[1]->s_vec + std::size_t(channel) * samples);
+        for (int channel = 0; channel < x->outs; ++channel)
+            body.out.push_back(signals[1]->s_vec + std::size_t(channel) * samples);
     } else {
         for (int i = 0; i < x->ins; ++i) body.in.push_back(signals[i]->s_vec);
         for (int i = 0; i < x->outs; ++i) body.out.push_back(signals[x->ins + i]->s_vec);
@@ -352,9 +352,9 @@ template <auto method> void add(t_class* c, const char* name) {
 
 t_class* make_class(bool first, int flags) {
     // Both classes have the name nn~; only the first one is what Pd calls to make an object.
-    t_class* c = class_new(gensym("nn~"), first ? reinterpret_cast<t_newmethod>(on_new) : nullptr,
-                           reinterpret_cast<t_method>(on_free), sizeof(Object), CLASS_DEFAULT | flags,
-                           first ? A_GIMME : A_NULL, A_NULL);
+    t_class* c =
+        class_new(gensym("nn~"), first ? reinterpret_cast<t_newmethod>(on_new) : nullptr, reinterpret_cast<t_method>(on_free),
+                  sizeof(Object), CLASS_DEFAULT | flags, first ? A_GIMME : A_NULL, A_NULL);
     CLASS_MAINSIGNALIN(c, Object, unused);
     class_addmethod(c, reinterpret_cast<t_method>(safe_call<on_dsp, t_signal**>), gensym("dsp"), A_CANT, A_NULL);
     add<on_enable>(c, "enable");

@@ -42,9 +42,7 @@ public:
     void pop() noexcept { read_.fetch_add(1, std::memory_order_release); }
 
     // Anyone: whether the reader has given everything back.
-    bool empty() const noexcept {
-        return read_.load(std::memory_order_acquire) == written_.load(std::memory_order_acquire);
-    }
+    bool empty() const noexcept { return read_.load(std::memory_order_acquire) == written_.load(std::memory_order_acquire); }
 
 private:
     std::size_t size_;

@@ -54,9 +54,15 @@ bool Failure::take(std::string& reason) {
 }
 
 Session::Session(std::shared_ptr<Model> model_, const Method& method_, int asked_buffer, int block, Common& common)
-    : model(std::move(model_)), method(method_), asked(asked_buffer), buffer(buffer_size(model->info(), asked_buffer)),
-      inside(asked_buffer <= 0), largest_block_(block_to_fit(block)), in_frames_(buffer / method.in_ratio),
-      out_frames_(buffer / method.out_ratio), common_(common),
+    : model(std::move(model_)),
+      method(method_),
+      asked(asked_buffer),
+      buffer(buffer_size(model->info(), asked_buffer)),
+      inside(asked_buffer <= 0),
+      largest_block_(block_to_fit(block)),
+      in_frames_(buffer / method.in_ratio),
+      out_frames_(buffer / method.out_ratio),
+      common_(common),
       in_(inside ? 1 : ring_blocks(largest_block_, buffer), std::size_t(method.in_channels) * in_frames_),
       out_(inside ? 1 : 2 * ring_blocks(largest_block_, buffer), std::size_t(method.out_channels) * out_frames_),
       inside_out_(inside ? 2 * std::size_t(method.out_channels) * out_frames_ : 0) {

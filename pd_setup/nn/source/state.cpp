@@ -113,12 +113,13 @@ void Engine::State::check(const Session& session) {
         has_outs = outs;
     }
     if (m.in_channels != has_ins || m.out_channels != has_outs)
-        tell(Event::note, "'" + m.name + "' takes " + std::to_string(m.in_channels) + " and gives " + std::to_string(m.out_channels) +
-                              " signals, this object has " + std::to_string(has_ins) + " and " + std::to_string(has_outs) +
-                              ": the others are silent. Make the object anew to get them");
+        tell(Event::note, "'" + m.name + "' takes " + std::to_string(m.in_channels) + " and gives " +
+                              std::to_string(m.out_channels) + " signals, this object has " + std::to_string(has_ins) + " and " +
+                              std::to_string(has_outs) + ": the others are silent. Make the object anew to get them");
     const double made = session.model->info().sample_rate, plays = meters.sample_rate.load();
     if (made > 0 && std::abs(made - plays) > 0.5)
-        tell(Event::note, "the model was made at " + number(made) + " Hz and Pd runs at " + number(plays) + " Hz: pitch and tempo are off");
+        tell(Event::note,
+             "the model was made at " + number(made) + " Hz and Pd runs at " + number(plays) + " Hz: pitch and tempo are off");
 }
 
 // Let go of sessions that nobody uses any more. The worker does it, since models take long to free.
@@ -142,7 +143,8 @@ void Engine::State::tell_info() {
         const int delay = session->delay(block.load());
         tell(Event::out, "latency", {double(delay), 1000 * delay / rate});
         if (m.delay >= 0) tell(Event::out, "delay", {double(m.delay), 1000 * m.delay / rate});
-        tell(Event::out, "method", {m.name, double(m.in_channels), double(m.in_ratio), double(m.out_channels), double(m.out_ratio)});
+        tell(Event::out, "method",
+             {m.name, double(m.in_channels), double(m.in_ratio), double(m.out_channels), double(m.out_ratio)});
         tell(Event::out, "buffer", {double(session->buffer)});
         tell(Event::out, "samplerate", {session->model->info().sample_rate, rate});
         const auto& ranges = session->model->info().ranges;

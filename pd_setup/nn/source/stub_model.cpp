@@ -35,7 +35,8 @@ public:
         if (does == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(2));
         for (int channel = 0; channel < method.out_channels; ++channel)
             for (int frame = 0; frame < out_frames; ++frame) {
-                const float x = in[std::size_t(channel % method.in_channels) * in_frames + std::size_t(frame) * in_frames / out_frames];
+                const float x =
+                    in[std::size_t(channel % method.in_channels) * in_frames + std::size_t(frame) * in_frames / out_frames];
                 out[std::size_t(channel) * out_frames + frame] = does == "nan" ? NAN : static_cast<float>(gain) * x;
             }
         return true;

@@ -90,8 +90,10 @@ void flatten(const c10::IValue& value, std::vector<Value>& into) {
     else if (value.isInt()) into.emplace_back(static_cast<double>(value.toInt()));
     else if (value.isBool()) into.emplace_back(value.toBool() ? 1.0 : 0.0);
     else if (value.isString()) into.emplace_back(value.toStringRef());
-    else if (value.isTuple()) for (const auto& part : value.toTupleRef().elements()) flatten(part, into);
-    else if (value.isList()) for (const c10::IValue& part : value.toListRef()) flatten(part, into);
+    else if (value.isTuple())
+        for (const auto& part : value.toTupleRef().elements()) flatten(part, into);
+    else if (value.isList())
+        for (const c10::IValue& part : value.toListRef()) flatten(part, into);
     else if (value.isTensor()) {
         const auto all = value.toTensor().detach().to(torch::kCPU, torch::kDouble).flatten();
         for (int64_t i = 0; i < std::min<int64_t>(all.numel(), 1000); ++i) into.emplace_back(all[i].item<double>());
@@ -313,7 +315,9 @@ void TorchModel::read(const std::string& metadata) {
         for (const auto& name : names_from("get_attributes")) {
             if (name == "none") continue;  // what older exporters put first
             if (module_.find_method("get_" + name) && module_.find_method("set_" + name)) info_.attributes.push_back(name);
-            else info_.notes.push_back("the attribute '" + name + "' cannot be used: get_" + name + " or set_" + name + " is missing");
+            else
+                info_.notes.push_back("the attribute '" + name + "' cannot be used: get_" + name + " or set_" + name +
+                                      " is missing");
         }
     info_.sample_rate = number_in(metadata, "sample_rate").value_or(0);
     info_.ranges = numbers_in(metadata, "latent_std");
@@ -339,7 +343,8 @@ void TorchModel::read_method(const std::string& name, const std::string& metadat
             throw std::invalid_argument("its ratio " + std::to_string(*numbers[i]) + " is not a power of two");
     }
     if (name == "encode") {
-        if (const auto frames = number_in(metadata, "encode_delay_frames")) method.delay = static_cast<int>(*frames * method.out_ratio);
+        if (const auto frames = number_in(metadata, "encode_delay_frames"))
+            method.delay = static_cast<int>(*frames * method.out_ratio);
     } else if (const auto samples = number_in(metadata, name == "forward" ? "delay_samples" : name + "_delay_samples")) {
         method.delay = static_cast<int>(*samples);
     }
@@ -349,7 +354,7 @@ void TorchModel::read_method(const std::string& name, const std::string& metadat
 
 // Why a path cannot be a TorchScript file, found out before libtorch sees it; "" if it can.
 std::string looks_wrong(const std::string& path) {
-    struct stat about {};
+    struct stat about{};
     if (stat(path.c_str(), &about) != 0) return "there is no file " + path + ".";
     if (S_ISDIR(about.st_mode)) return path + " is a folder: name a .ts file.";
     if (!S_ISREG(about.st_mode)) return path + " is not a file.";
@@ -385,15 +390,13 @@ void prepare_thread(bool ours) {
     try {
         at::set_num_threads(1);  // more take longer on a busy machine: they wait for each other
         if (ours) at::globalContext().setFlushDenormal(true);  // numbers near 0, which silence brings, would be slow
-    } catch (const std::exception&) {
-    }
+    } catch (const std::exception&) {}
 }
 
 void seed() {
     try {
         torch::manual_seed(0);
-    } catch (const std::exception&) {
-    }
+    } catch (const std::exception&) {}
 }
 
 }  // namespace nn

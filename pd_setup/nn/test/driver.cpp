@@ -141,8 +141,10 @@ void in_order() {
 
 // In real time: the callback must neither allocate nor lock, whatever the other threads do.
 void two_threads(const char* does, int buffer, int milliseconds) {
-    const auto one = model(std::string("one-") + does, std::string("method forward 1 1 1 1\nmethod wide 2 64 3 256\nattribute gain\ndoes ") + does + "\n");
-    const auto two = model(std::string("two-") + does, std::string("method forward 2 1 2 1\nattribute gain\ndoes ") + does + "\n");
+    const auto one = model(std::string("one-") + does,
+                           std::string("method forward 1 1 1 1\nmethod wide 2 64 3 256\nattribute gain\ndoes ") + does + "\n");
+    const auto two =
+        model(std::string("two-") + does, std::string("method forward 2 1 2 1\nattribute gain\ndoes ") + does + "\n");
     nn::Engine engine(false);
     std::pair<int, int> channels;
     std::string error;
