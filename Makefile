@@ -60,7 +60,7 @@ pd-uninstall: ## remove from Pure Data's folder what pd-install put there
 bench: env ## measure beside the original and the machine's limits; results in build/benchmarks
 	@$(RUN) bash benchmarks/run.sh
 
-lint: env ## check style and types of the Python files, the notebooks and the shell scripts (part of make test)
+lint: env ## check style and types of Python, notebooks, C++ and shell scripts (part of make test)
 	@$(RUN) bash pd_setup/lint.sh
 
 clean: ## delete build/ and caches (keeps the environment, and your models in runs/)

@@ -15,8 +15,10 @@ check() {
 }
 
 check "ruff check" ruff check --quiet .
-check "ruff format (mend it with: ruff format .)" ruff format --quiet --check .
+check "ruff format (fix it with: ruff format .)" ruff format --quiet --check .
 check "mypy" mypy --no-error-summary
+check "clang-format (fix it with: clang-format -i FILE)" \
+    clang-format --dry-run --Werror pd_setup/nn/source/*.cpp pd_setup/nn/source/*.h pd_setup/nn/test/*.cpp
 check "shellcheck" shellcheck -x .ci/run benchmarks/*.sh pd_setup/*.sh
 if [ "$status" = 0 ]; then echo "Style and types: nothing found."; fi
 exit "$status"
