@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
-#include <map>
 #include <thread>
 #include <utility>
 
@@ -17,89 +16,114 @@ namespace nn {
 
 namespace {
 
-// Workers of deleted objects: told to stop, not waited for by the patch. They are gone before the process is. And those
-// of objects that are still there when Pd quits, which it does without deleting them.
-class Farewell {
+// Owns the worker threads of all engines. A patch that deletes an object does not wait for its worker; the end of the
+// process does, because no thread may run while libtorch is being torn down. Pd quits without deleting its objects, so
+// that includes the workers of engines that still exist.
+//
+// Engines may be made and deleted in one thread while another ends the process: everything is under the mutex, which
+// is never held while waiting for a worker that is still running.
+class WorkerRegistry {
 public:
-    using Done = std::shared_ptr<std::atomic<bool>>;
-    struct Worker {
-        std::function<void()> stop, join;
-        Done done;
-    };
-    void here(const void* engine, Worker worker) {
-        std::lock_guard lock(mutex_);
-        here_[engine] = std::move(worker);
+    using Flag = std::shared_ptr<std::atomic<bool>>;
+
+    static WorkerRegistry& instance() {
+        static WorkerRegistry registry;
+        return registry;
     }
-    void gone(const void* engine) {
+
+    // `stop` asks the worker to return, `done` becomes true as the last thing that it does.
+    void add(const void* engine, std::thread thread, std::function<void()> stop, Flag done) {
         std::lock_guard lock(mutex_);
-        here_.erase(engine);
+        workers_.push_back({engine, std::move(thread), std::move(stop), std::move(done)});
     }
+
+    // The engine is being deleted: its worker stops in its own time.
+    void release(const void* engine) {
+        std::lock_guard lock(mutex_);
+        for (auto& worker : workers_)
+            if (worker.engine == engine) {
+                worker.stop();
+                worker.engine = nullptr;
+                worker.stop = nullptr;  // lets go of what it holds
+            }
+        join_done();
+    }
+
+    // Stops every worker and waits until all have returned, at most five seconds.
     void finish() {
-        for (auto& [engine, worker] : here_) worker.stop();
+        std::vector<Flag> flags;
+        {
+            std::lock_guard lock(mutex_);
+            for (auto& worker : workers_) {
+                if (worker.stop) worker.stop();
+                flags.push_back(worker.done);
+            }
+        }
         const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-        const auto all_done = [this] {
-            return std::all_of(here_.begin(), here_.end(), [](auto& entry) { return entry.second.done->load(); }) &&
-                   std::all_of(leaving_.begin(), leaving_.end(), [](auto& entry) { return entry.second->load(); });
+        const auto all_done = [&flags] {
+            return std::all_of(flags.begin(), flags.end(), [](auto& flag) { return flag->load(); });
         };
         while (!all_done() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        for (auto& [engine, worker] : here_)
-            if (worker.done->load()) worker.join();
-    }
-    void add(std::thread thread, Done done) {
         std::lock_guard lock(mutex_);
-        std::erase_if(leaving_, [](auto& entry) {
-            if (!entry.second->load()) return false;
-            entry.first.join();
-            return true;
-        });
-        leaving_.emplace_back(std::move(thread), std::move(done));
+        join_done();
     }
-    ~Farewell() {
-        for (auto& entry : leaving_) entry.first.join();
+
+    ~WorkerRegistry() {
+        finish();
+        std::lock_guard lock(mutex_);
+        for (auto& worker : workers_) {
+            if (worker.engine) worker.thread.detach();  // still busy after five seconds, and its engine still exists
+            else worker.thread.join();
+        }
     }
 
 private:
-    std::mutex mutex_;
-    std::map<const void*, Worker> here_;
-    std::vector<std::pair<std::thread, Done>> leaving_;
-};
+    struct Worker {
+        const void* engine;  // null once it is deleted
+        std::thread thread;
+        std::function<void()> stop;
+        Flag done;
+    };
 
-Farewell& farewell() {
-    static Farewell all;
-    return all;
-}
+    // With the mutex held. A worker that is done has nothing left to do, so join() returns at once.
+    void join_done() {
+        std::erase_if(workers_, [](Worker& worker) {
+            if (!worker.done->load()) return false;
+            worker.thread.join();
+            return true;
+        });
+    }
+
+    std::mutex mutex_;
+    std::vector<Worker> workers_;
+};
 
 }  // namespace
 
 Engine::Engine(bool batch) : batch_(batch), state_(std::make_shared<State>(batch)) {
     prepare_thread(false);
-    farewell();  // made first, so that it is destroyed last
-    worker_ = std::thread([state = state_, left = left_]() mutable {
+    auto& registry = WorkerRegistry::instance();
+    const auto done = std::make_shared<std::atomic<bool>>(false);
+    std::thread worker([state = state_, done]() mutable {
         work(*state);
-        state.reset();  // the models go here, not in the thread that deletes the object
-        left->store(true);
+        state.reset();  // the models are freed here, not in the thread that deletes the object
+        done->store(true);
     });
-    const auto stop = [state = state_] {
-        state->stop.store(true);
-        state->wake_worker();
+    const auto stop = [state = std::weak_ptr(state_)] {
+        if (const auto running = state.lock()) {
+            running->stop.store(true);
+            running->wake_worker();
+        }
     };
-    const auto join = [this] {
-        if (worker_.joinable()) worker_.join();
-    };
-    farewell().here(this, {stop, join, left_});
+    registry.add(this, std::move(worker), stop, done);
 }
 
 void Engine::finish_all() {
     Loader::instance().finish();
-    farewell().finish();
+    WorkerRegistry::instance().finish();
 }
 
-Engine::~Engine() {
-    farewell().gone(this);
-    state_->stop.store(true);
-    state_->wake_worker();
-    if (worker_.joinable()) farewell().add(std::move(worker_), left_);
-}
+Engine::~Engine() { WorkerRegistry::instance().release(this); }
 
 void Engine::work(State& state) {
     less_urgent_than_audio();
@@ -135,9 +159,10 @@ void Engine::later(std::function<void(State&)> job) {
         std::lock_guard lock(state_->mutex);
         ++state_->jobs;
     }
+    // The job alone owns the promise: if it is dropped because the process ends, the wait below returns all the same.
     auto finished = std::make_shared<std::promise<void>>();
     auto waiting = finished->get_future();
-    Loader::instance().add([state = state_, job = std::move(job), finished] {
+    Loader::instance().add([state = state_, job = std::move(job), finished = std::move(finished)] {
         try {
             if (!state->stop.load()) job(*state);
         } catch (const std::exception& error) {
@@ -167,7 +192,7 @@ void Engine::soon(std::function<void(State&)> command) {
         }
         // With buffer 0 the callback runs the model, and must not find it in use.
         wait = wait || (state_->newest && state_->newest->inside);
-        state_->commands.push_back([command = std::move(command), finished](State& state) {
+        state_->commands.push_back([command = std::move(command), finished = std::move(finished)](State& state) {
             try {
                 command(state);
             } catch (...) {

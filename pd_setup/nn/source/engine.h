@@ -7,14 +7,10 @@
 // than real time) commands and blocks are waited for, so that the result is the same every time.
 #pragma once
 
-#include <condition_variable>
-#include <cstdint>
-#include <deque>
+#include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -69,8 +65,6 @@ private:
 
     const bool batch_;
     std::shared_ptr<State> state_;
-    const std::shared_ptr<std::atomic<bool>> left_ = std::make_shared<std::atomic<bool>>(false);  // the worker is gone
-    std::thread worker_;
     std::atomic<bool> enabled_{true};
     bool was_enabled_ = true;  // of the audio callback
     int block_ = 64;           // of the audio callback

@@ -14,6 +14,7 @@ Loader& Loader::instance() {
 
 void Loader::add(std::function<void()> job) {
     std::lock_guard lock(mutex_);
+    if (stop_) return;  // the process ends: the job is dropped, and who waits for its promise is released
     jobs_.push_back(std::move(job));
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
     changed_.notify_one();
@@ -28,13 +29,15 @@ void Loader::finish() {
 }
 
 Loader::~Loader() {
+    std::thread thread;  // taken under the lock, like every use of thread_, and joined without it
     {
         std::lock_guard lock(mutex_);
         stop_ = true;
         jobs_.clear();
         changed_.notify_one();
+        thread = std::move(thread_);
     }
-    if (thread_.joinable()) thread_.join();
+    if (thread.joinable()) thread.join();
 }
 
 void Loader::run() {

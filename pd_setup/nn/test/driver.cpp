@@ -1,10 +1,12 @@
 // Drives the engine as Pd would, and worse: an audio thread and a message thread at the same time. Built with the stub
 // model under AddressSanitizer and ThreadSanitizer; also counts what the audio callback must not do.
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <new>
 #include <random>
 #include <string>
@@ -29,6 +31,9 @@ void check(bool good, const char* what) {
 }
 
 }  // namespace
+
+// Pd quits without deleting its objects. Not static: the compiler would leave it out, and the object count as leaked.
+nn::Engine* never_deleted = nullptr;
 
 // --- what the callback must not do is counted here -------------------------------------------------------------------
 
@@ -233,6 +238,44 @@ void late_blocks() {  // a model slower than real time: silence, counted, and ba
     check(recovered, "in time again, at the same delay as ever");
 }
 
+// The process ends in one thread while another still makes and deletes objects, and some are never deleted. Nothing
+// can be loaded after this, so it comes last.
+void finish_while_objects_come_and_go() {
+    const auto path = model("finish", "method forward 1 1 1 1\ndoes slow\n");
+    std::vector<std::unique_ptr<nn::Engine>> kept;
+    std::string error;
+    std::pair<int, int> channels;
+    for (int i = 0; i < 8; ++i) {
+        kept.push_back(std::make_unique<nn::Engine>(false));
+        check(kept.back()->open(path, "forward", 64, channels, error), "one that is kept is opened");
+    }
+    std::atomic<bool> stop{false};
+    std::atomic<int> made{0};
+    std::thread objects([&] {
+        std::mt19937 random(3);
+        std::vector<std::unique_ptr<nn::Engine>> some(16);
+        std::string refused;
+        std::pair<int, int> width;
+        while (!stop) {
+            auto& one = some[random() % some.size()];
+            one = std::make_unique<nn::Engine>(false);
+            if (random() % 2) one->open(path, "forward", 64, width, refused);
+            ++made;
+        }
+    });
+    while (made < 20) std::this_thread::yield();
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < 20; ++i) nn::Engine::finish_all();
+    check(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5), "workers stop when the process ends");
+    stop = true;
+    objects.join();
+    nn::Engine::finish_all();
+    nn::Engine batch(true);
+    batch.load(path);  // waits in batch mode, but not for a loader that has ended
+    never_deleted = kept[0].release();
+    check(never_deleted, "one object is still there when the process ends");
+}
+
 }  // namespace
 
 int main() {
@@ -248,6 +291,7 @@ int main() {
     two_threads("gain", 0, 500);
     many();
     late_blocks();
+    finish_while_objects_come_and_go();
     std::printf(failures ? "%d failed\n" : "all good\n", failures);
     return std::system(("rm -rf '" + folder + "'").c_str()) != 0 || failures;
 }
