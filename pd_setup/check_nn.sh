@@ -49,7 +49,7 @@ fi
 
 python="$(bash pd_setup/create_env.sh --print-python)" || exit 1
 say "Playing through nn~ in Pure Data, and comparing with Python:"
-if ! "$python" -m ravecourse.playback.puredata "$externals/nn~" ${model:+"$model"}; then
+if ! "$python" -c 'import sys; from ravecourse.playback.puredata import main; sys.exit(main())' "$externals/nn~" ${model:+"$model"}; then
     fail "nn~ in $externals does not do what it should."
 fi
 say "nn~ works. It is in $externals/nn~ and uses the libtorch in ${torch:-the environment}."

@@ -92,7 +92,9 @@ install_files() {
     built="$(tail -n 1 build/nn-said.txt)"
     [ -f "$built" ] || fail "There is no built nn~ at '$built'."
     say "Exporting the models that the patches play (a minute the first time)."
-    if ! "$(bash pd_setup/create_env.sh --print-python)" -m ravecourse.playback.patch_assets build/patches >build/patches.log 2>&1; then
+    if ! "$(bash pd_setup/create_env.sh --print-python)" \
+        -c 'import sys; from ravecourse.playback.patch_assets import main; sys.exit(main())' \
+        build/patches >build/patches.log 2>&1; then
         say "That failed, so the patches come without models: $(tail -n 1 build/patches.log)"
     fi
     for file in "$target"/nn~.pd_* "$target"/nn~.l_* "$target"/nn~.d_* "$externals"/nn~.pd_*; do

@@ -1,6 +1,6 @@
 """What the patches for Pure Data need beside them: models to play, and sounds to play through them.
 
-`python -m ravecourse.playback.patch_assets FOLDER` writes them, and prints their names.
+`pd_setup/install_nn.sh` calls `main([FOLDER])`, which writes them, and prints their names.
 
 Notebook: 08.
 """
@@ -119,9 +119,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Notebook: 08."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ravecourse.playback.patch_assets", description=__doc__.split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="patch assets", description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     try:
         for path in materials(parser.parse_args(arguments).folder):
@@ -130,7 +128,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """Run a model in a real Pure Data without a screen: write a patch, play signals through nn~, get what comes out.
 
-`python -m ravecourse.playback.puredata FOLDER [MODEL.ts]` verifies that the nn~ in FOLDER plays what Python computes.
+`pd_setup/check_nn.sh` calls `main([FOLDER, MODEL.ts])`, which verifies that the nn~ in FOLDER plays what Python computes.
 
 Notebook: 08.
 """
@@ -363,7 +363,7 @@ def _fresh(folder: Path) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: 0 if Pd plays what Python computes. Notebook: 08."""
-    parser = argparse.ArgumentParser(prog="python -m ravecourse.playback.puredata", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="verify nn~", description=__doc__.split("\n")[0])
     parser.add_argument("externals", type=Path, help="the folder with nn~")
     parser.add_argument("model", type=Path, nargs="?", help="an exported model; without it a small random one")
     asked = parser.parse_args(arguments)
@@ -376,7 +376,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
