@@ -190,7 +190,7 @@ def test_the_info_outlet_says_what_a_player_needs(exported, tmp_path, externals)
     ranges = [float(x) for x in ran.info("ranges")[0]]
     assert len(ranges) == 8 and ranges == pytest.approx(model.metadata["latent_std"], rel=1e-4)
     assert 0 < float(ran.info("load")[0][0]) < 100
-    assert "made at 48000 Hz and Pd runs at 44100 Hz" in ran.console
+    assert "trained at 48000 Hz and Pd runs at 44100 Hz" in ran.console
 
 
 def test_the_proof_of_pd_install_finds_a_difference(tmp_path, externals, monkeypatch):

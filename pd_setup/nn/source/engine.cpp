@@ -20,8 +20,8 @@ namespace {
 // process does, because no thread may run while libtorch is being torn down. Pd quits without deleting its objects, so
 // that includes the workers of engines that still exist.
 //
-// Engines may be made and deleted in one thread while another ends the process: everything is under the mutex, which
-// is never held while waiting for a worker that is still running.
+// Engines may be created and deleted in one thread while another ends the process: the mutex guards everything, and is
+// never held while waiting for a worker that is still running.
 class WorkerRegistry {
 public:
     using Flag = std::shared_ptr<std::atomic<bool>>;
@@ -31,20 +31,20 @@ public:
         return registry;
     }
 
-    // `stop` asks the worker to return, `done` becomes true as the last thing that it does.
+    // `stop` asks the worker to return; the worker sets `done` last.
     void add(const void* engine, std::thread thread, std::function<void()> stop, Flag done) {
         std::lock_guard lock(mutex_);
         workers_.push_back({engine, std::move(thread), std::move(stop), std::move(done)});
     }
 
-    // The engine is being deleted: its worker stops in its own time.
+    // The engine is being deleted: stop its worker without waiting for it.
     void release(const void* engine) {
         std::lock_guard lock(mutex_);
         for (auto& worker : workers_)
             if (worker.engine == engine) {
                 worker.stop();
                 worker.engine = nullptr;
-                worker.stop = nullptr;  // lets go of what it holds
+                worker.stop = nullptr;  // frees what it holds
             }
         join_done();
     }
@@ -79,13 +79,13 @@ public:
 
 private:
     struct Worker {
-        const void* engine;  // null once it is deleted
+        const void* engine;  // null once the engine is deleted
         std::thread thread;
         std::function<void()> stop;
         Flag done;
     };
 
-    // With the mutex held. A worker that is done has nothing left to do, so join() returns at once.
+    // Call with the mutex held. A worker that is done only has to return, so join() does not block.
     void join_done() {
         std::erase_if(workers_, [](Worker& worker) {
             if (!worker.done->load()) return false;
@@ -101,12 +101,12 @@ private:
 }  // namespace
 
 Engine::Engine(bool batch) : batch_(batch), state_(std::make_shared<State>(batch)) {
-    prepare_thread(false);
+    configure_thread(false);
     auto& registry = WorkerRegistry::instance();
     const auto done = std::make_shared<std::atomic<bool>>(false);
     std::thread worker([state = state_, done]() mutable {
-        work(*state);
-        state.reset();  // the models are freed here, not in the thread that deletes the object
+        run_worker(*state);
+        state.reset();  // frees the models here, not in the thread that deletes the object
         done->store(true);
     });
     const auto stop = [state = std::weak_ptr(state_)] {
@@ -125,11 +125,12 @@ void Engine::finish_all() {
 
 Engine::~Engine() { WorkerRegistry::instance().release(this); }
 
-void Engine::work(State& state) {
-    less_urgent_than_audio();
-    prepare_thread(true);
+void Engine::run_worker(State& state) {
+    lower_worker_priority();
+    configure_thread(true);
     for (;;) {
-        const auto seen = state.wake.load(std::memory_order_acquire);  // first: what is asked for after this wakes again
+        const auto seen =
+            state.wake.load(std::memory_order_acquire);  // load first: whatever is requested after this wakes us again
         if (state.stop.load()) return;
         std::function<void(State&)> command;
         {
@@ -141,34 +142,34 @@ void Engine::work(State& state) {
         }
         if (command) command(state);
         Session* session = state.active.load(std::memory_order_acquire);
-        const bool worked = session && !session->inside && session->work();
+        const bool worked = session && !session->synchronous && session->compute_next();
         if (command || worked) continue;
-        state.sweep();
+        state.free_retired();
         state.wake.wait(seen, std::memory_order_acquire);
     }
 }
 
-void Engine::settle() {
+void Engine::drain() {
     Session* session = state_->active.load(std::memory_order_relaxed);
     if (batch_ && session) session->drain();
 }
 
-void Engine::later(std::function<void(State&)> job) {
-    settle();
+void Engine::on_loader(std::function<void(State&)> job) {
+    drain();
     {
         std::lock_guard lock(state_->mutex);
         ++state_->jobs;
     }
-    // The job alone owns the promise: if it is dropped because the process ends, the wait below returns all the same.
+    // Only the job owns the promise: if the job is dropped at the end of the process, the wait below still returns.
     auto finished = std::make_shared<std::promise<void>>();
     auto waiting = finished->get_future();
     Loader::instance().add([state = state_, job = std::move(job), finished = std::move(finished)] {
         try {
             if (!state->stop.load()) job(*state);
         } catch (const std::exception& error) {
-            state->tell(Event::error, std::string("could not do that: ") + error.what());
+            state->report(Event::error, std::string("the command failed: ") + error.what());
         } catch (...) {
-            state->tell(Event::error, "could not do that, for an unknown reason");
+            state->report(Event::error, "the command failed for an unknown reason");
         }
         {
             std::lock_guard lock(state->mutex);
@@ -179,8 +180,8 @@ void Engine::later(std::function<void(State&)> job) {
     if (batch_) waiting.wait();
 }
 
-void Engine::soon(std::function<void(State&)> command) {
-    settle();
+void Engine::on_worker(std::function<void(State&)> command) {
+    drain();
     auto finished = std::make_shared<std::promise<void>>();
     auto waiting = finished->get_future();
     bool wait = batch_;
@@ -188,15 +189,15 @@ void Engine::soon(std::function<void(State&)> command) {
         std::unique_lock lock(state_->mutex);
         if (state_->jobs > 0) {
             lock.unlock();
-            return later(std::move(command));
+            return on_loader(std::move(command));
         }
-        // With buffer 0 the callback runs the model, and must not find it in use.
-        wait = wait || (state_->newest && state_->newest->inside);
+        // With buffer 0 the callback runs the model, which must not be in use then.
+        wait = wait || (state_->newest && state_->newest->synchronous);
         state_->commands.push_back([command = std::move(command), finished = std::move(finished)](State& state) {
             try {
                 command(state);
             } catch (...) {
-                state.tell(Event::error, "could not do that, for an unknown reason");
+                state.report(Event::error, "the command failed for an unknown reason");
             }
             finished->set_value();
         });
@@ -205,7 +206,7 @@ void Engine::soon(std::function<void(State&)> command) {
     if (wait) waiting.wait();
 }
 
-// --- what the message thread asks for --------------------------------------------------------------------------------
+// --- commands of the message thread --------------------------------------------------------------------------------
 
 namespace {
 constexpr const char* no_model = "there is no model: load one with the message 'load name.ts'";
@@ -215,8 +216,8 @@ bool Engine::open(const std::string& path, const std::string& method, int buffer
                   std::string& error) {
     std::shared_ptr<Model> model = load_model(path, error);
     if (!model) return false;
-    for (const auto& note : model->info().notes) state_->tell(Event::note, note);
-    const Method& chosen = state_->find(model->info(), method);
+    for (const auto& note : model->info().notes) state_->report(Event::note, note);
+    const Method& chosen = state_->find_method(model->info(), method);
     channels = {chosen.in_channels, chosen.out_channels};
     {
         std::lock_guard lock(state_->mutex);
@@ -226,50 +227,50 @@ bool Engine::open(const std::string& path, const std::string& method, int buffer
         state_->ins = channels.first;
         state_->outs = channels.second;
     }
-    later([model, name = chosen.name, buffer](State& state) { state.offer(model, name, buffer); });
+    on_loader([model, name = chosen.name, buffer](State& state) { state.offer(model, name, buffer); });
     return true;
 }
 
-void Engine::tell_channels(int ins, int outs) {
+void Engine::set_channel_counts(int ins, int outs) {
     std::lock_guard lock(state_->mutex);
     state_->ins = ins;
     state_->outs = outs;
 }
 
 void Engine::load(const std::string& path) {
-    later([path](State& state) { state.load(path); });
+    on_loader([path](State& state) { state.load(path); });
 }
 
 void Engine::reload() {
-    later([](State& state) {
+    on_loader([](State& state) {
         std::string path;
         {
             std::lock_guard lock(state.mutex);
             path = state.path;
         }
-        if (path.empty()) return state.tell(Event::error, no_model);
+        if (path.empty()) return state.report(Event::error, no_model);
         state.load(path);
     });
 }
 
 void Engine::choose_method(const std::string& name) {
-    later([name](State& state) {
+    on_loader([name](State& state) {
         const auto session = state.latest();
-        if (!session) return state.tell(Event::error, no_model);
-        const auto known = names(session->model->info().methods);
+        if (!session) return state.report(Event::error, no_model);
+        const auto known = method_names(session->model->info().methods);
         if (std::find(known.begin(), known.end(), name) == known.end())
-            return state.tell(Event::error, "the model has no method '" + name + "'. It has: " + joined(known));
+            return state.report(Event::error, "the model has no method '" + name + "'. It has: " + comma_separated(known));
         {
             std::lock_guard lock(state.mutex);
             state.wanted_method = name;
         }
-        state.offer(session->model, name, session->asked);
-        state.check(*state.latest());
+        state.offer(session->model, name, session->requested);
+        state.report_mismatches(*state.latest());
     });
 }
 
 void Engine::resize(int buffer) {
-    later([buffer](State& state) {
+    on_loader([buffer](State& state) {
         {
             std::lock_guard lock(state.mutex);
             state.wanted_buffer = buffer;
@@ -279,63 +280,64 @@ void Engine::resize(int buffer) {
 }
 
 void Engine::use_gpu(bool on) {
-    later([on](State& state) {
+    on_loader([on](State& state) {
         const auto session = state.latest();
-        if (!session) return state.tell(Event::error, no_model);
+        if (!session) return state.report(Event::error, no_model);
         std::string error;
         Exclusive use(*session->model);
-        if (!session->model->use_gpu(on, error)) state.tell(Event::error, error);
+        if (!session->model->use_gpu(on, error)) state.report(Event::error, error);
     });
 }
 
 void Engine::set(const std::string& attribute, std::vector<Value> values) {
-    soon([attribute, values = std::move(values)](State& state) {
+    on_worker([attribute, values = std::move(values)](State& state) {
         const auto session = state.latest();
-        if (!session) return state.tell(Event::error, no_model);
+        if (!session) return state.report(Event::error, no_model);
         std::string error;
         Exclusive use(*session->model);
-        if (!session->model->set(attribute, values, error)) state.tell(Event::error, error);
+        if (!session->model->set(attribute, values, error)) state.report(Event::error, error);
     });
 }
 
 void Engine::get(const std::string& attribute) {
-    soon([attribute](State& state) {
+    on_worker([attribute](State& state) {
         const auto session = state.latest();
-        if (!session) return state.tell(Event::error, no_model);
-        state.tell_value(*session->model, attribute);
+        if (!session) return state.report(Event::error, no_model);
+        state.report_attribute(*session->model, attribute);
     });
 }
 
 void Engine::dump() {
-    soon([](State& state) {
-        state.tell_info();
+    on_worker([](State& state) {
+        state.report_info();
         const auto session = state.latest();
         if (!session) return;
-        for (const auto& attribute : session->model->info().attributes) state.tell_value(*session->model, attribute);
+        for (const auto& attribute : session->model->info().attributes) state.report_attribute(*session->model, attribute);
     });
 }
 
 void Engine::info() {
-    soon([](State& state) { state.tell_info(); });
+    on_worker([](State& state) { state.report_info(); });
 }
 
 void Engine::print() {
-    soon([](State& state) {
+    on_worker([](State& state) {
         const auto session = state.latest();
-        if (!session) return state.tell(Event::error, no_model);
+        if (!session) return state.report(Event::error, no_model);
         std::string path;
         {
             std::lock_guard lock(state.mutex);
             path = state.path;
         }
         const ModelInfo& info = session->model->info();
-        state.tell(Event::note, path + (info.sample_rate > 0 ? ", made at " + number(info.sample_rate) + " Hz" : ""));
+        state.report(Event::note, path + (info.sample_rate > 0 ? ", trained at " + format_number(info.sample_rate) + " Hz" : ""));
         for (const auto& m : info.methods) {
-            state.tell(Event::note, "  method " + m.name + ": " + std::to_string(m.in_channels) + " in (ratio " +
-                                        std::to_string(m.in_ratio) + "), " + std::to_string(m.out_channels) + " out (ratio " +
-                                        std::to_string(m.out_ratio) + ")" + (m.name == session->method.name ? ", playing" : ""));
+            state.report(Event::note, "  method " + m.name + ": " + std::to_string(m.in_channels) + " in (ratio " +
+                                          std::to_string(m.in_ratio) + "), " + std::to_string(m.out_channels) + " out (ratio " +
+                                          std::to_string(m.out_ratio) + ")" +
+                                          (m.name == session->method.name ? ", playing" : ""));
         }
-        for (const auto& attribute : info.attributes) state.tell(Event::note, "  attribute " + attribute);
+        for (const auto& attribute : info.attributes) state.report(Event::note, "  attribute " + attribute);
     });
 }
 
@@ -343,16 +345,16 @@ bool Engine::poll(Event& event) {
     std::string reason;
     if (state_->failure.take(reason) && reason != last_failure_) {
         last_failure_ = reason;
-        event = {Event::error, "the model failed, silence is played: " + reason, {}};
+        event = {Event::error, "the model failed, playing silence: " + reason, {}};
         return true;
     }
     std::unique_lock lock(state_->mutex, std::defer_lock);
     if (batch_) lock.lock();
-    else if (!lock.try_lock()) return false;  // the next time
+    else if (!lock.try_lock()) return false;  // try again at the next poll
     if (state_->events.empty()) return false;
     event = std::move(state_->events.front());
     state_->events.pop_front();
-    if (event.kind == Event::out && event.text == "model") {  // what the last one did is no longer of interest
+    if (event.kind == Event::out && event.text == "model") {  // forget failures of the previous model
         state_->failure.take(last_failure_);
         last_failure_.clear();
     }
@@ -367,14 +369,14 @@ void Engine::restart(int block, double sample_rate) {
     const bool other_rate = state_->meters.sample_rate.exchange(sample_rate) != sample_rate;
     state_->block.store(block);
     block_ = block;
-    if (Session* session = state_->active.load(std::memory_order_relaxed)) session->fit(block);
+    if (Session* session = state_->active.load(std::memory_order_relaxed)) session->set_block_size(block);
     const auto session = state_->latest();
-    if (session && !session->fits(block))
-        later([](State& state) {
-            if (const auto now = state.latest()) state.offer(now->model, now->method.name, now->asked);
+    if (session && !session->supports(block))
+        on_loader([](State& state) {
+            if (const auto now = state.latest()) state.offer(now->model, now->method.name, now->requested);
         });
-    if (session && (other_rate || !told_rate_)) state_->check(*session);
-    told_rate_ = told_rate_ || session;
+    if (session && (other_rate || !rate_reported_)) state_->report_mismatches(*session);
+    rate_reported_ = rate_reported_ || session;
 }
 
 void Engine::process(const float* const* in, int ins, float* const* out, int outs, int samples) noexcept {

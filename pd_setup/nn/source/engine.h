@@ -1,10 +1,11 @@
-// What stands behind one nn~: a worker thread, the session that plays, and commands that are carried out in the
-// background. Knows nothing of Pd.
+// The engine of one nn~ object: a worker thread, the session that is playing, and commands that run in the background.
+// It does not depend on Pd.
 //
-// Three kinds of threads call in. The audio callback calls process() and restart(); it never waits, locks, allocates,
-// throws or starts a thread. (With buffer 0, and only then, it runs the model.) One message thread calls everything
-// else; in Pd it is the same thread. The worker and the loader are the engine's own. In batch mode (rendering faster
-// than real time) commands and blocks are waited for, so that the result is the same every time.
+// Three kinds of threads are involved. The audio callback calls process(), which never waits, locks, allocates, throws
+// or starts a thread. (With buffer 0, and only then, it runs the model.) restart() belongs to the same thread, between
+// calls of process(), and may lock. The message thread calls everything else; in Pd it is the same thread as the audio
+// callback. The worker and the loader belong to the engine. In batch mode (rendering faster than real time) the caller
+// waits for commands and blocks, so the result is the same every time.
 #pragma once
 
 #include <atomic>
@@ -19,10 +20,10 @@
 
 namespace nn {
 
-struct Event {  // what the engine has to say, in the order in which it happened
+struct Event {  // something to report, in the order in which it happened
     enum Kind { note, error, out } kind;
     std::string text;           // a sentence for the console, or the selector of a message to the info outlet
-    std::vector<Value> values;  // the rest of that message
+    std::vector<Value> values;  // the arguments of that message
 };
 
 class Engine {
@@ -30,10 +31,10 @@ public:
     explicit Engine(bool batch);
     ~Engine();
 
-    // Loads the model while the caller waits, and makes it ready in the background. False: nothing can be played.
-    // `channels` becomes how many signals the method takes and gives.
+    // Loads the model while the caller waits, then warms it up in the background. False: there is nothing to play.
+    // `channels` is set to the method's numbers of input and output signals.
     bool open(const std::string& path, const std::string& method, int buffer, std::pair<int, int>& channels, std::string& error);
-    void tell_channels(int ins, int outs);  // how many signals the object really has
+    void set_channel_counts(int ins, int outs);  // numbers of signals that the object has
 
     void load(const std::string& path);
     void reload();
@@ -42,34 +43,35 @@ public:
     void use_gpu(bool on);
     void set(const std::string& attribute, std::vector<Value> values);
     void get(const std::string& attribute);
-    void dump();              // what info() says, and every attribute
+    void dump();              // what info() reports, and every attribute
     void print();             // the model's methods and attributes, to the console
     void info();              // latency, buffer, load, late blocks, ... to the info outlet
-    bool poll(Event& event);  // the oldest thing to say, if any; waits in batch mode only
+    bool poll(Event& event);  // the oldest event, if any; waits in batch mode only
 
-    void restart(int block, double sample_rate);  // audio is about to start, `block` samples at a time
+    void restart(int block, double sample_rate);  // audio starts, with blocks of `block` samples
     void process(const float* const* in, int ins, float* const* out, int outs, int samples) noexcept;
     void enable(bool on) noexcept { enabled_.store(on, std::memory_order_relaxed); }
 
     const Meters& meters() const;
 
-    // The process ends: no thread of ours may run while libtorch takes itself down. Waits a little, not for ever.
+    // At the end of the process: stops all threads, because none may run while libtorch is being torn down. Waits at
+    // most a few seconds.
     static void finish_all();
 
 private:
     struct State;
-    void later(std::function<void(State&)> job);    // on the loader
-    void soon(std::function<void(State&)> command);  // on the worker, or behind what the loader still has to do
-    void settle();  // in batch mode: what was played before a message is computed before it
-    static void work(State& state);
+    void on_loader(std::function<void(State&)> job);      // run it on the loader thread
+    void on_worker(std::function<void(State&)> command);  // on the worker; on the loader while that is busy, to keep the order
+    void drain();  // in batch mode: finish the blocks that came before a message
+    static void run_worker(State& state);
 
     const bool batch_;
     std::shared_ptr<State> state_;
     std::atomic<bool> enabled_{true};
-    bool was_enabled_ = true;  // of the audio callback
-    int block_ = 64;           // of the audio callback
-    std::string last_failure_;  // of the message thread
-    bool told_rate_ = false;
+    bool was_enabled_ = true;   // used by the audio callback only
+    int block_ = 64;            // used by the audio callback only
+    std::string last_failure_;  // used by the message thread only
+    bool rate_reported_ = false;  // used by the audio callback only
 };
 
 }  // namespace nn

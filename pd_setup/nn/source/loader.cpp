@@ -14,7 +14,7 @@ Loader& Loader::instance() {
 
 void Loader::add(std::function<void()> job) {
     std::lock_guard lock(mutex_);
-    if (stop_) return;  // the process ends: the job is dropped, and who waits for its promise is released
+    if (stop_) return;  // the process is ending: dropping the job releases whoever waits for it
     jobs_.push_back(std::move(job));
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
     changed_.notify_one();
@@ -41,8 +41,8 @@ Loader::~Loader() {
 }
 
 void Loader::run() {
-    not_urgent();
-    prepare_thread(true);
+    use_normal_priority();
+    configure_thread(true);
     std::unique_lock lock(mutex_);
     while (true) {
         changed_.wait(lock, [this] { return stop_ || !jobs_.empty(); });
@@ -55,7 +55,7 @@ void Loader::run() {
         jobs_.pop_front();
         lock.unlock();
         job();
-        job = nullptr;  // what it held is let go here, not under the lock
+        job = nullptr;  // frees what it holds without holding the lock
         lock.lock();
     }
 }

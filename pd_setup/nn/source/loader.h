@@ -1,4 +1,4 @@
-// One thread for the whole process that does what takes long and can wait: loading models and warming them up.
+// One background thread for the whole process, for slow jobs that are not urgent: loading models and warming them up.
 #pragma once
 
 #include <condition_variable>
@@ -12,8 +12,8 @@ namespace nn {
 class Loader {
 public:
     static Loader& instance();
-    void add(std::function<void()> job);  // jobs are done one after the other and must not throw
-    void finish();  // no more jobs: waits for the one at hand, but not for ever
+    void add(std::function<void()> job);  // jobs run one after the other and must not throw
+    void finish();  // accepts no more jobs; waits at most five seconds for the current one
     ~Loader();
 
 private:
@@ -23,7 +23,7 @@ private:
     std::condition_variable changed_, ended_;
     std::deque<std::function<void()>> jobs_;
     bool stop_ = false, done_ = false;
-    std::thread thread_;  // started with the first job
+    std::thread thread_;  // started by the first job
 };
 
 }  // namespace nn

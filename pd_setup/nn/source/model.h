@@ -1,5 +1,5 @@
-// What the engine asks of a model. torch_model.cpp answers with libtorch; stub_model.cpp answers without, so that the
-// rest can be tested under AddressSanitizer and ThreadSanitizer.
+// The interface between the engine and a model. torch_model.cpp implements it with libtorch; stub_model.cpp without, so
+// that the rest can be tested under AddressSanitizer and ThreadSanitizer.
 #pragma once
 
 #include <atomic>
@@ -10,31 +10,31 @@
 
 namespace nn {
 
-using Value = std::variant<double, std::string>;  // what a Pd message is made of
+using Value = std::variant<double, std::string>;  // one element of a Pd message
 
 struct Method {
     std::string name;
     int in_channels, in_ratio, out_channels, out_ratio;
-    int delay = -1;  // samples that the model itself is late; -1: the file does not say
+    int delay = -1;  // the model's own delay in samples; -1: not stated in the file
 };
 
 struct ModelInfo {
     std::vector<Method> methods;
     std::vector<std::string> attributes;
-    std::vector<double> ranges;      // standard deviation of each latent; empty: the file does not say
-    std::vector<std::string> notes;  // what is wrong with the file, though it plays
-    double sample_rate = 0;          // 0: the file does not say
-    int largest_ratio = 1;
+    std::vector<double> ranges;      // standard deviation of each latent; empty: not stated in the file
+    std::vector<std::string> notes;  // problems of the file that do not keep it from playing
+    double sample_rate = 0;          // 0: not stated in the file
+    int max_ratio = 1;
 };
 
-// Nothing here throws: a function that can fail returns false and says why in `error`. Only one thread at a time may
-// use a model; Exclusive sees to that.
+// Nothing here throws: a function that fails returns false and puts the reason into `error`. Only one thread at a time
+// may use a model: hold an Exclusive while calling it.
 class Model {
 public:
     virtual ~Model() = default;
     virtual const ModelInfo& info() const = 0;
-    virtual std::unique_ptr<Model> copy(std::string& error) = 0;  // with its own memory of what it heard; may be null
-    // in: [in_channels][in_frames], out: [out_channels][out_frames], both without gaps
+    virtual std::unique_ptr<Model> copy(std::string& error) = 0;  // with its own streaming state; null on failure
+    // in: [in_channels][in_frames], out: [out_channels][out_frames], both contiguous
     virtual bool run(const Method& method, const float* in, int in_frames, float* out, int out_frames, std::string& error) = 0;
     virtual bool get(const std::string& attribute, std::vector<Value>& values, std::string& error) = 0;
     virtual bool set(const std::string& attribute, const std::vector<Value>& values, std::string& error) = 0;
@@ -43,16 +43,16 @@ public:
     std::atomic_flag busy{};
 };
 
-// Null, with the reason in `error`, if there is no such file or it holds no model that can be played.
+// Null, with the reason in `error`, if the file does not exist or holds no playable model.
 std::unique_ptr<Model> load_model(const std::string& path, std::string& error);
 
-// Called by each thread that runs models, before it does; `ours` unless the thread is Pd's.
-void prepare_thread(bool ours);
+// Every thread calls this before it runs a model. `own` is false in Pd's thread, whose floating-point mode is Pd's.
+void configure_thread(bool own);
 
-// Start the random numbers of all models anew.
+// Reset the random number generator that all models share.
 void seed();
 
-// The right to use a model. The audio callback uses `try_now` and never waits.
+// A lock on a model. The audio callback uses `try_now` and never waits.
 class Exclusive {
 public:
     enum Kind { wait, try_now };

@@ -1,4 +1,4 @@
-// The object nn~ in Pd: turns messages into calls of the engine, and signals into blocks of floats.
+// The Pd object nn~: passes messages and signals to the engine.
 #include "engine.h"
 
 #include <dlfcn.h>
@@ -25,10 +25,10 @@ using nn::Event;
 using nn::Value;
 
 constexpr double poll_ms = 20;
-constexpr int multichannel_flag = 0x10;  // CLASS_MULTICHANNEL, from Pd 0.54 on
+constexpr int multichannel_flag = 0x10;  // CLASS_MULTICHANNEL of Pd 0.54 and later
 
-// A signal from Pd 0.54 on, as far as it is used here: so one file built with older headers knows about channels.
-struct WideSignal {
+// The first fields of t_signal in Pd 0.54 and later, so that a build against older headers supports channels too.
+struct MultichannelSignal {
     int length;
     t_sample* samples;
     t_float sample_rate;
@@ -36,16 +36,16 @@ struct WideSignal {
 };
 
 t_class* plain_class;
-t_class* wide_class;  // with -m
+t_class* multichannel_class;  // with -m
 void (*set_channels)(t_signal**, int);  // Pd's signal_setmultiout; null before 0.54
 bool batch;
 
-struct Body {  // what C++ has to build and take down
-    explicit Body() : engine(batch) {}
+struct Impl {  // the C++ part of the object, with constructors and destructors
+    explicit Impl() : engine(batch) {}
     Engine engine;
     std::vector<const float*> in;
     std::vector<float*> out;
-    std::uint64_t late_told = 0, nonfinite_told = 0;
+    std::uint64_t late_reported = 0, nonfinite_reported = 0;
     std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 };
 
@@ -55,12 +55,12 @@ struct Object {
     t_canvas* canvas;
     t_outlet* info;
     t_clock* clock;
-    Body* body;
+    Impl* impl;
     int ins, outs;
-    bool wide;
+    bool multichannel;
 };
 
-// --- what comes from the engine --------------------------------------------------------------------------------------
+// --- events from the engine --------------------------------------------------------------------------------------
 
 void send(Object* x, const Event& event) {
     if (event.kind == Event::note) return post("nn~: %s", event.text.c_str());
@@ -75,155 +75,158 @@ void send(Object* x, const Event& event) {
 
 void poll(Object* x) {
     clock_delay(x->clock, poll_ms);
-    const auto& meters = x->body->engine.meters();
+    const auto& meters = x->impl->engine.meters();
     std::vector<Event> events;
     Event event;
-    if (const auto bad = meters.nonfinite.load(); bad > 0 && x->body->nonfinite_told == 0) {
-        x->body->nonfinite_told = bad;
-        events.push_back({Event::error, "the model gave numbers that are not finite: 0 is played in their place", {}});
+    if (const auto bad = meters.nonfinite.load(); bad > 0 && x->impl->nonfinite_reported == 0) {
+        x->impl->nonfinite_reported = bad;
+        events.push_back({Event::error, "the model returned numbers that are not finite: playing 0 instead", {}});
     }
-    while (events.size() < 100 && x->body->engine.poll(event)) events.push_back(std::move(event));
-    if (const auto late = meters.late.load(); late != x->body->late_told) {
-        x->body->late_told = late;
+    while (events.size() < 100 && x->impl->engine.poll(event)) events.push_back(std::move(event));
+    if (const auto late = meters.late.load(); late != x->impl->late_reported) {
+        x->impl->late_reported = late;
         events.push_back({Event::out, "late", {static_cast<double>(late)}});
     }
-    const auto alive = x->body->alive;  // a message to the outlet may do anything, even delete this object
+    const auto alive = x->impl->alive;  // a message to the outlet can do anything, even delete this object
     for (const auto& e : events)
         if (*alive) send(x, e);
 }
 
-void soon(Object* x) {  // in batch mode the answer is there already
+void schedule_poll(Object* x) {  // in batch mode the answer is already available
     if (batch) clock_delay(x->clock, 0);
 }
 
 // --- messages --------------------------------------------------------------------------------------------------------
 
-std::string text_of(const t_atom& atom) {
+std::string atom_text(const t_atom& atom) {
     char text[MAXPDSTRING];
     if (atom.a_type == A_SYMBOL) return atom.a_w.w_symbol->s_name;
     atom_string(&atom, text, sizeof text);
     return text;
 }
 
-std::vector<Value> values_of(int count, const t_atom* atoms) {
+std::vector<Value> atom_values(int count, const t_atom* atoms) {
     std::vector<Value> values;
     for (int i = 0; i < count; ++i) {
         if (atoms[i].a_type == A_FLOAT) values.emplace_back(static_cast<double>(atoms[i].a_w.w_float));
-        else values.emplace_back(text_of(atoms[i]));
+        else values.emplace_back(atom_text(atoms[i]));
     }
     return values;
 }
 
-// Names may have spaces, which Pd takes for several words.
-std::string path_of(int count, const t_atom* atoms) {
+// File names may contain spaces, where Pd splits them into several atoms.
+std::string atoms_to_path(int count, const t_atom* atoms) {
     std::string name;
     for (int i = 0; i < count; ++i) {
         if (i > 0) name += " ";
-        name += text_of(atoms[i]);
+        name += atom_text(atoms[i]);
     }
     return name;
 }
 
-bool a_file(const std::string& path) {
+bool is_regular_file(const std::string& path) {
     struct stat about{};
     return stat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode);
 }
 
-// The full name of a model: beside the patch, or where Pd searches, with or without ".ts".
+// The full path of a model: beside the patch or in Pd's search path, with or without ".ts".
 std::string find_file(t_canvas* canvas, const std::string& name) {
     for (const std::string& tried : {name, name + ".ts"}) {
         if (tried.empty() || tried.size() > MAXPDSTRING / 2) return name;
         char made[MAXPDSTRING], folder[MAXPDSTRING], *base = nullptr;
         canvas_makefilename(canvas, tried.c_str(), made, sizeof made);
-        if (a_file(made)) return made;
+        if (is_regular_file(made)) return made;
         struct stat about{};
-        if (stat(made, &about) == 0) continue;  // a folder or a pipe: opening it may take for ever
+        if (stat(made, &about) == 0) continue;  // a folder or a pipe: opening it might block
         const int file = canvas_open(canvas, tried.c_str(), "", folder, &base, sizeof folder, 1);
         if (file < 0) continue;
         sys_close(file);
         const std::string found = std::string(folder) + "/" + base;
-        if (a_file(found)) return found;
+        if (is_regular_file(found)) return found;
     }
     char made[MAXPDSTRING];
     canvas_makefilename(canvas, name.c_str(), made, sizeof made);
     return made;
 }
 
-bool wants(Object* x, int count, int needed, const char* usage) {
+bool has_arguments(Object* x, int count, int needed, const char* usage) {
     if (count >= needed) return true;
-    pd_error(x, "nn~: say it like this: %s", usage);
+    pd_error(x, "nn~: wrong arguments. Usage: %s", usage);
     return false;
 }
 
-bool a_number(Object* x, int count, const t_atom* atoms, const char* usage) {
+bool starts_with_number(Object* x, int count, const t_atom* atoms, const char* usage) {
     if (count >= 1 && atoms[0].a_type == A_FLOAT) return true;
-    return wants(x, 0, 1, usage);
+    return has_arguments(x, 0, 1, usage);
 }
 
-int whole(t_float value) { return value >= 1e9f ? 1000000000 : value <= 0 || value != value ? 0 : static_cast<int>(value); }
+int to_buffer_size(t_float value) {
+    return value >= 1e9f ? 1000000000 : value <= 0 || value != value ? 0 : static_cast<int>(value);
+}
 
 void on_enable(Object* x, t_symbol*, int count, t_atom* atoms) {
-    if (a_number(x, count, atoms, "enable 1, or enable 0 for silence")) x->body->engine.enable(atoms[0].a_w.w_float != 0);
+    if (starts_with_number(x, count, atoms, "enable 1, or enable 0 for silence"))
+        x->impl->engine.enable(atoms[0].a_w.w_float != 0);
 }
 
 void on_set(Object* x, t_symbol*, int count, t_atom* atoms) {
-    if (!wants(x, count, 2, "set attribute value")) return;
-    x->body->engine.set(text_of(atoms[0]), values_of(count - 1, atoms + 1));
-    soon(x);
+    if (!has_arguments(x, count, 2, "set attribute value")) return;
+    x->impl->engine.set(atom_text(atoms[0]), atom_values(count - 1, atoms + 1));
+    schedule_poll(x);
 }
 
 void on_get(Object* x, t_symbol*, int count, t_atom* atoms) {
-    if (!wants(x, count, 1, "get attribute")) return;
-    x->body->engine.get(text_of(atoms[0]));
-    soon(x);
+    if (!has_arguments(x, count, 1, "get attribute")) return;
+    x->impl->engine.get(atom_text(atoms[0]));
+    schedule_poll(x);
 }
 
 void on_load(Object* x, t_symbol*, int count, t_atom* atoms) {
-    if (!wants(x, count, 1, "load model.ts")) return;
-    x->body->engine.load(find_file(x->canvas, path_of(count, atoms)));
-    soon(x);
+    if (!has_arguments(x, count, 1, "load model.ts")) return;
+    x->impl->engine.load(find_file(x->canvas, atoms_to_path(count, atoms)));
+    schedule_poll(x);
 }
 
 void on_reload(Object* x, t_symbol*, int, t_atom*) {
-    x->body->engine.reload();
-    soon(x);
+    x->impl->engine.reload();
+    schedule_poll(x);
 }
 
 void on_method(Object* x, t_symbol*, int count, t_atom* atoms) {
-    if (!wants(x, count, 1, "method forward")) return;
-    x->body->engine.choose_method(text_of(atoms[0]));
-    soon(x);
+    if (!has_arguments(x, count, 1, "method forward")) return;
+    x->impl->engine.choose_method(atom_text(atoms[0]));
+    schedule_poll(x);
 }
 
 void on_bufsize(Object* x, t_symbol*, int count, t_atom* atoms) {
-    if (!a_number(x, count, atoms, "bufsize 2048, or bufsize 0 to compute inside Pd's own thread")) return;
-    x->body->engine.resize(whole(atoms[0].a_w.w_float));
-    soon(x);
+    if (!starts_with_number(x, count, atoms, "bufsize 2048, or bufsize 0 to compute in Pd's audio thread")) return;
+    x->impl->engine.resize(to_buffer_size(atoms[0].a_w.w_float));
+    schedule_poll(x);
 }
 
 void on_gpu(Object* x, t_symbol*, int count, t_atom* atoms) {
-    if (!a_number(x, count, atoms, "gpu 1, or gpu 0 for the CPU")) return;
-    x->body->engine.use_gpu(atoms[0].a_w.w_float != 0);
-    soon(x);
+    if (!starts_with_number(x, count, atoms, "gpu 1, or gpu 0 for the CPU")) return;
+    x->impl->engine.use_gpu(atoms[0].a_w.w_float != 0);
+    schedule_poll(x);
 }
 
 void on_dump(Object* x, t_symbol*, int, t_atom*) {
-    x->body->engine.dump();
-    soon(x);
+    x->impl->engine.dump();
+    schedule_poll(x);
 }
 
 void on_print(Object* x, t_symbol*, int, t_atom*) {
-    x->body->engine.print();
-    soon(x);
+    x->impl->engine.print();
+    schedule_poll(x);
 }
 
 void on_bang(Object* x) {
-    x->body->engine.info();
-    soon(x);
+    x->impl->engine.info();
+    schedule_poll(x);
 }
 
 void on_anything(Object* x, t_symbol* selector, int, t_atom*) {
-    pd_error(x, "nn~: there is no message '%s'. There are: enable set get load reload method bufsize gpu dump print bang",
+    pd_error(x, "nn~: there is no message '%s'. The messages are: enable set get load reload method bufsize gpu dump print bang",
              selector->s_name);
 }
 
@@ -231,47 +234,48 @@ void on_anything(Object* x, t_symbol* selector, int, t_atom*) {
 
 t_int* perform(t_int* w) {
     auto* x = reinterpret_cast<Object*>(w[1]);
-    Body& body = *x->body;
-    body.engine.process(body.in.data(), static_cast<int>(body.in.size()), body.out.data(), static_cast<int>(body.out.size()),
+    Impl& impl = *x->impl;
+    impl.engine.process(impl.in.data(), static_cast<int>(impl.in.size()), impl.out.data(), static_cast<int>(impl.out.size()),
                         static_cast<int>(w[2]));
     return w + 3;
 }
 
 void on_dsp(Object* x, t_signal** signals) {
-    Body& body = *x->body;
+    Impl& impl = *x->impl;
     const int samples = signals[0]->s_n;
-    body.in.clear();
-    body.out.clear();
-    if (x->wide) {
-        const auto* in = reinterpret_cast<const WideSignal*>(signals[0]);
-        for (int channel = 0; channel < in->channels; ++channel) body.in.push_back(in->samples + std::size_t(channel) * samples);
+    impl.in.clear();
+    impl.out.clear();
+    if (x->multichannel) {
+        const auto* in = reinterpret_cast<const MultichannelSignal*>(signals[0]);
+        for (int channel = 0; channel < in->channels; ++channel) impl.in.push_back(in->samples + std::size_t(channel) * samples);
         set_channels(&signals[1], x->outs);
         for (int channel = 0; channel < x->outs; ++channel)
-            body.out.push_back(signals[1]->s_vec + std::size_t(channel) * samples);
+            impl.out.push_back(signals[1]->s_vec + std::size_t(channel) * samples);
     } else {
-        for (int i = 0; i < x->ins; ++i) body.in.push_back(signals[i]->s_vec);
-        for (int i = 0; i < x->outs; ++i) body.out.push_back(signals[x->ins + i]->s_vec);
+        for (int i = 0; i < x->ins; ++i) impl.in.push_back(signals[i]->s_vec);
+        for (int i = 0; i < x->outs; ++i) impl.out.push_back(signals[x->ins + i]->s_vec);
     }
-    body.engine.restart(samples, signals[0]->s_sr);
+    impl.engine.restart(samples, signals[0]->s_sr);
     dsp_add(reinterpret_cast<t_perfroutine>(perform), 2, reinterpret_cast<t_int>(x), static_cast<t_int>(samples));
 }
 
-// --- life ------------------------------------------------------------------------------------------------------------
+// --- creation and deletion
+// ------------------------------------------------------------------------------------------------------------
 
 struct Arguments {
-    bool wide = false;
+    bool multichannel = false;
     std::string model, method = "forward";
     int buffer = 4096;
 };
 
-// model, method and buffer, in this order, with -m anywhere; what is missing keeps its default
+// model, method and buffer in this order, with -m anywhere; missing ones keep their defaults
 Arguments read(int count, const t_atom* atoms) {
     Arguments a;
     int words = 0;
     for (int i = 0; i < count; ++i) {
-        const std::string word = text_of(atoms[i]);
-        if (atoms[i].a_type == A_FLOAT && words > 0) a.buffer = whole(atoms[i].a_w.w_float);
-        else if (word == "-m") a.wide = true;
+        const std::string word = atom_text(atoms[i]);
+        if (atoms[i].a_type == A_FLOAT && words > 0) a.buffer = to_buffer_size(atoms[i].a_w.w_float);
+        else if (word == "-m") a.multichannel = true;
         else if (words++ == 0) a.model = word;
         else a.method = word;
     }
@@ -280,34 +284,35 @@ Arguments read(int count, const t_atom* atoms) {
 
 void on_free(Object* x) {
     if (x->clock) clock_free(x->clock);
-    if (x->body) *x->body->alive = false;
-    delete x->body;
+    if (x->impl) *x->impl->alive = false;
+    delete x->impl;
 }
 
 void* create(int count, t_atom* atoms) {
     const Arguments arguments = read(count, atoms);
-    const bool wide = arguments.wide && set_channels;
-    auto* x = reinterpret_cast<Object*>(pd_new(wide ? wide_class : plain_class));
-    x->body = nullptr;
+    const bool multichannel = arguments.multichannel && set_channels;
+    auto* x = reinterpret_cast<Object*>(pd_new(multichannel ? multichannel_class : plain_class));
+    x->impl = nullptr;
     x->clock = nullptr;
-    x->body = new Body;
+    x->impl = new Impl;
     x->canvas = canvas_getcurrent();
-    x->wide = wide;
-    if (arguments.wide && !wide) pd_error(x, "nn~: -m needs Pd 0.54 or newer: using one inlet and outlet for each signal");
+    x->multichannel = multichannel;
+    if (arguments.multichannel && !multichannel)
+        pd_error(x, "nn~: -m needs Pd 0.54 or newer: using one inlet and one outlet per signal");
 
     std::pair<int, int> channels{1, 1};
     std::string error;
     if (!arguments.model.empty() &&
-        !x->body->engine.open(find_file(x->canvas, arguments.model), arguments.method, arguments.buffer, channels, error)) {
-        pd_error(nullptr, "nn~: %s", error.c_str());  // the object is about to go: nothing to point at
+        !x->impl->engine.open(find_file(x->canvas, arguments.model), arguments.method, arguments.buffer, channels, error)) {
+        pd_error(nullptr, "nn~: %s", error.c_str());  // null: the object is deleted next, so Pd cannot select it
         pd_free(&x->pd.ob_pd);
         return nullptr;
     }
     x->ins = channels.first;
     x->outs = channels.second;
-    x->body->engine.tell_channels(x->ins, x->outs);
-    for (int i = 1; i < (wide ? 1 : x->ins); ++i) inlet_new(&x->pd, &x->pd.ob_pd, &s_signal, &s_signal);
-    for (int i = 0; i < (wide ? 1 : x->outs); ++i) outlet_new(&x->pd, &s_signal);
+    x->impl->engine.set_channel_counts(x->ins, x->outs);
+    for (int i = 1; i < (multichannel ? 1 : x->ins); ++i) inlet_new(&x->pd, &x->pd.ob_pd, &s_signal, &s_signal);
+    for (int i = 0; i < (multichannel ? 1 : x->outs); ++i) outlet_new(&x->pd, &s_signal);
     x->info = outlet_new(&x->pd, nullptr);
     x->clock = clock_new(x, reinterpret_cast<t_method>(poll));
     clock_delay(x->clock, 0);
@@ -320,12 +325,12 @@ void* on_new(t_symbol*, int count, t_atom* atoms) {
     } catch (const std::exception& error) {
         pd_error(nullptr, "nn~: %s", error.what());
     } catch (...) {
-        pd_error(nullptr, "nn~: cannot be made, for an unknown reason");
+        pd_error(nullptr, "nn~: cannot be created for an unknown reason");
     }
     return nullptr;
 }
 
-// A method that lets no exception reach Pd, which is C.
+// Wraps a method so that no exception reaches Pd, which is written in C.
 template <auto method> void safe(Object* x, t_symbol* selector, int count, t_atom* atoms) {
     try {
         method(x, selector, count, atoms);
@@ -336,9 +341,9 @@ template <auto method> void safe(Object* x, t_symbol* selector, int count, t_ato
     }
 }
 
-template <auto method, class... More> void safe_call(Object* x, More... more) {
+template <auto method, class... Args> void safe_call(Object* x, Args... args) {
     try {
-        method(x, more...);
+        method(x, args...);
     } catch (const std::exception& error) {
         pd_error(x, "nn~: %s", error.what());
     } catch (...) {
@@ -351,7 +356,7 @@ template <auto method> void add(t_class* c, const char* name) {
 }
 
 t_class* make_class(bool first, int flags) {
-    // Both classes have the name nn~; only the first one is what Pd calls to make an object.
+    // Both classes are named nn~; Pd creates objects through the first one only.
     t_class* c =
         class_new(gensym("nn~"), first ? reinterpret_cast<t_newmethod>(on_new) : nullptr, reinterpret_cast<t_method>(on_free),
                   sizeof(Object), CLASS_DEFAULT | flags, first ? A_GIMME : A_NULL, A_NULL);
@@ -373,7 +378,7 @@ t_class* make_class(bool first, int flags) {
 }
 
 // Whether `word` is an argument on the command line of this process.
-bool started_with(const char* word) {
+bool has_command_line_argument(const char* word) {
 #ifdef __APPLE__
     for (int i = 1; i < *_NSGetArgc(); ++i)
         if (std::strcmp((*_NSGetArgv())[i], word) == 0) return true;
@@ -389,8 +394,8 @@ bool started_with(const char* word) {
 
 extern "C" __attribute__((visibility("default"))) void nn_tilde_setup() {
     if (plain_class) return;
-    batch = started_with("-batch");  // Pd keeps it to itself
+    batch = has_command_line_argument("-batch");  // Pd does not tell externals
     set_channels = reinterpret_cast<void (*)(t_signal**, int)>(dlsym(RTLD_DEFAULT, "signal_setmultiout"));
     plain_class = make_class(true, 0);
-    wide_class = set_channels ? make_class(false, multichannel_flag) : nullptr;
+    multichannel_class = set_channels ? make_class(false, multichannel_flag) : nullptr;
 }

@@ -1,4 +1,4 @@
-// How urgent a thread is. Pd may run with real-time priority, and every thread that it starts would have the same.
+// Thread priorities. Pd may run with real-time priority, which the threads that it starts inherit.
 #pragma once
 
 #include <pthread.h>
@@ -8,8 +8,8 @@
 
 namespace nn {
 
-// The worker: before all ordinary programs if Pd is, but never before Pd's own audio.
-inline void less_urgent_than_audio() {
+// For the worker: above ordinary programs if Pd is, but below Pd's audio.
+inline void lower_worker_priority() {
     sched_param how{};
     int policy = SCHED_OTHER;
     if (pthread_getschedparam(pthread_self(), &policy, &how) != 0 || policy == SCHED_OTHER) return;
@@ -17,8 +17,8 @@ inline void less_urgent_than_audio() {
     pthread_setschedparam(pthread_self(), policy, &how);
 }
 
-// Loading and warming up can wait for everything else.
-inline void not_urgent() {
+// For loading and warming up: no real-time priority.
+inline void use_normal_priority() {
     const sched_param how{};
     pthread_setschedparam(pthread_self(), SCHED_OTHER, &how);
 }

@@ -7,16 +7,16 @@
 namespace nn {
 namespace {
 
-constexpr int warm_up_calls = 4;  // the first calls of a scripted model compile it
+constexpr int warm_up_calls = 4;  // TorchScript compiles a model in its first calls
 
-void say(std::string& text, const std::vector<Value>& values) {
+void append(std::string& text, const std::vector<Value>& values) {
     for (const auto& value : values) {
         text += ' ';
-        text += std::holds_alternative<double>(value) ? number(std::get<double>(value)) : std::get<std::string>(value);
+        text += std::holds_alternative<double>(value) ? format_number(std::get<double>(value)) : std::get<std::string>(value);
     }
 }
 
-// Run a copy on silence until it has been compiled for blocks of this size. That it fails is found out in playing.
+// Run a copy on silence so that it is compiled for this block size. A failure is reported when the model plays.
 void warm_up(Model& model, const Method& method, int buffer) {
     std::string error;
     std::unique_ptr<Model> copy;
@@ -34,47 +34,49 @@ void warm_up(Model& model, const Method& method, int buffer) {
 
 }  // namespace
 
-std::string number(double value) {
+std::string format_number(double value) {
     char text[32];
     std::snprintf(text, sizeof text, "%.6g", value);
     return text;
 }
 
-std::string joined(const std::vector<std::string>& words) {
+std::string comma_separated(const std::vector<std::string>& words) {
     std::string all;
     for (const auto& word : words) all += (all.empty() ? "" : ", ") + word;
     return all;
 }
 
-std::vector<std::string> names(const std::vector<Method>& methods) {
+std::vector<std::string> method_names(const std::vector<Method>& methods) {
     std::vector<std::string> all;
     for (const auto& method : methods) all.push_back(method.name);
     return all;
 }
 
-const Method& Engine::State::find(const ModelInfo& info, const std::string& name) {
+const Method& Engine::State::find_method(const ModelInfo& info, const std::string& name) {
     const Method* fallback = &info.methods.front();
     for (const auto& method : info.methods) {
         if (method.name == name) return method;
         if (method.name == "forward") fallback = &method;
     }
-    tell(Event::error, "the model has no method '" + name + "' (it has: " + joined(names(info.methods)) + "): playing '" +
-                           fallback->name + "'");
+    report(Event::error, "the model has no method '" + name + "' (it has: " + comma_separated(method_names(info.methods)) +
+                             "): playing '" + fallback->name + "'");
     return *fallback;
 }
 
-// Make a session ready and offer it to the audio callback.
-void Engine::State::offer(const std::shared_ptr<Model>& model, const std::string& method_name, int asked) {
-    const Method& method = find(model->info(), method_name);
-    if (memory_needed(method, buffer_size(model->info(), asked), block.load()) > most_memory)
-        return tell(Event::error, "a buffer of " + std::to_string(asked) + " would take more than a gigabyte of memory for '" +
-                                      method.name + "': use a smaller one" + (latest() ? ". What was there plays on" : ""));
-    auto session = std::make_shared<Session>(model, method, asked, block.load(), *this);
-    if (asked > 0 && asked != session->buffer)
-        tell(Event::note, "a buffer of " + std::to_string(asked) + " is not possible: using " + std::to_string(session->buffer));
+// Prepare a session and offer it to the audio callback.
+void Engine::State::offer(const std::shared_ptr<Model>& model, const std::string& method_name, int requested) {
+    const Method& method = find_method(model->info(), method_name);
+    if (session_bytes(method, buffer_size(model->info(), requested), block.load()) > max_session_bytes)
+        return report(Event::error, "a buffer of " + std::to_string(requested) +
+                                        " would take more than a gigabyte of memory for '" + method.name +
+                                        "': use a smaller one" + (latest() ? ". The previous model keeps playing" : ""));
+    auto session = std::make_shared<Session>(model, method, requested, block.load(), *this);
+    if (requested > 0 && requested != session->buffer)
+        report(Event::note,
+               "a buffer of " + std::to_string(requested) + " is not possible: using " + std::to_string(session->buffer));
     warm_up(*model, method, session->buffer);
-    std::atexit(finish_all);  // again with each model: what is registered last runs first, before libtorch ends
-    if (batch) seed();  // the same every time, for models that draw random numbers too
+    std::atexit(finish_all);  // for each model: handlers run in reverse order, so this one runs before libtorch's
+    if (batch) seed();  // reproducible, also for models that draw random numbers
     {
         std::lock_guard lock(mutex);
         sessions.push_back(session);
@@ -87,8 +89,8 @@ void Engine::State::offer(const std::shared_ptr<Model>& model, const std::string
 void Engine::State::load(const std::string& file) {
     std::string error, method;
     std::shared_ptr<Model> model = load_model(file, error);
-    if (!model) return tell(Event::error, error + (latest() ? " The model that was there plays on." : ""));
-    for (const auto& note : model->info().notes) tell(Event::note, note);
+    if (!model) return report(Event::error, error + (latest() ? " The previous model keeps playing." : ""));
+    for (const auto& note : model->info().notes) report(Event::note, note);
     int buffer;
     {
         std::lock_guard lock(mutex);
@@ -99,12 +101,12 @@ void Engine::State::load(const std::string& file) {
     offer(model, method, buffer);
     const auto now = latest();
     if (!now || now->model != model) return;
-    check(*now);
-    tell(Event::out, "model", {file});
+    report_mismatches(*now);
+    report(Event::out, "model", {file});
 }
 
-// What a person should know about a model in this object.
-void Engine::State::check(const Session& session) {
+// Report what does not fit: numbers of signals, and the sample rate.
+void Engine::State::report_mismatches(const Session& session) {
     const Method& m = session.method;
     int has_ins, has_outs;
     {
@@ -113,17 +115,18 @@ void Engine::State::check(const Session& session) {
         has_outs = outs;
     }
     if (m.in_channels != has_ins || m.out_channels != has_outs)
-        tell(Event::note, "'" + m.name + "' takes " + std::to_string(m.in_channels) + " and gives " +
-                              std::to_string(m.out_channels) + " signals, this object has " + std::to_string(has_ins) + " and " +
-                              std::to_string(has_outs) + ": the others are silent. Make the object anew to get them");
+        report(Event::note, "'" + m.name + "' takes " + std::to_string(m.in_channels) + " and gives " +
+                                std::to_string(m.out_channels) + " signals, this object has " + std::to_string(has_ins) +
+                                " and " + std::to_string(has_outs) +
+                                ": signals without a counterpart are silent. Create the object again to get them all");
     const double made = session.model->info().sample_rate, plays = meters.sample_rate.load();
     if (made > 0 && std::abs(made - plays) > 0.5)
-        tell(Event::note,
-             "the model was made at " + number(made) + " Hz and Pd runs at " + number(plays) + " Hz: pitch and tempo are off");
+        report(Event::note, "the model was trained at " + format_number(made) + " Hz and Pd runs at " + format_number(plays) +
+                                " Hz: pitch and tempo are off");
 }
 
-// Let go of sessions that nobody uses any more. The worker does it, since models take long to free.
-void Engine::State::sweep() {
+// Free sessions that are no longer used. The worker does this, because freeing a model takes long.
+void Engine::State::free_retired() {
     std::vector<std::shared_ptr<Session>> gone;  // freed after the lock is released
     std::lock_guard lock(mutex);
     for (auto i = sessions.begin(); i != sessions.end();) {
@@ -136,26 +139,26 @@ void Engine::State::sweep() {
     }
 }
 
-void Engine::State::tell_info() {
+void Engine::State::report_info() {
     const double rate = meters.sample_rate.load();
     if (const auto session = latest()) {
         const Method& m = session->method;
         const int delay = session->delay(block.load());
-        tell(Event::out, "latency", {double(delay), 1000 * delay / rate});
-        if (m.delay >= 0) tell(Event::out, "delay", {double(m.delay), 1000 * m.delay / rate});
-        tell(Event::out, "method",
-             {m.name, double(m.in_channels), double(m.in_ratio), double(m.out_channels), double(m.out_ratio)});
-        tell(Event::out, "buffer", {double(session->buffer)});
-        tell(Event::out, "samplerate", {session->model->info().sample_rate, rate});
+        report(Event::out, "latency", {double(delay), 1000 * delay / rate});
+        if (m.delay >= 0) report(Event::out, "delay", {double(m.delay), 1000 * m.delay / rate});
+        report(Event::out, "method",
+               {m.name, double(m.in_channels), double(m.in_ratio), double(m.out_channels), double(m.out_ratio)});
+        report(Event::out, "buffer", {double(session->buffer)});
+        report(Event::out, "samplerate", {session->model->info().sample_rate, rate});
         const auto& ranges = session->model->info().ranges;
-        if (!ranges.empty()) tell(Event::out, "ranges", {ranges.begin(), ranges.end()});
+        if (!ranges.empty()) report(Event::out, "ranges", {ranges.begin(), ranges.end()});
     }
-    tell(Event::out, "load", {double(meters.load.load())});
-    tell(Event::out, "blocks", {double(meters.blocks.load())});
-    tell(Event::out, "late", {double(meters.late.load())});
+    report(Event::out, "load", {double(meters.load.load())});
+    report(Event::out, "blocks", {double(meters.blocks.load())});
+    report(Event::out, "late", {double(meters.late.load())});
 }
 
-void Engine::State::tell_value(Model& model, const std::string& attribute) {
+void Engine::State::report_attribute(Model& model, const std::string& attribute) {
     std::vector<Value> values;
     std::string error;
     bool good;
@@ -163,11 +166,11 @@ void Engine::State::tell_value(Model& model, const std::string& attribute) {
         Exclusive use(model);
         good = model.get(attribute, values, error);
     }
-    if (!good) return tell(Event::error, error);
+    if (!good) return report(Event::error, error);
     std::string text = attribute + ":";
-    say(text, values);
-    tell(Event::note, text);
-    tell(Event::out, attribute, values);
+    append(text, values);
+    report(Event::note, text);
+    report(Event::out, attribute, values);
 }
 
 }  // namespace nn

@@ -1,4 +1,4 @@
-// What the object, its worker and jobs of the loader share, and what is done with it away from the audio callback.
+// State shared by an engine, its worker and the loader's jobs, and what is done with it outside the audio callback.
 #pragma once
 
 #include <atomic>
@@ -13,31 +13,31 @@
 
 namespace nn {
 
-std::string number(double value);  // as Pd would show it
-std::string joined(const std::vector<std::string>& words);
-std::vector<std::string> names(const std::vector<Method>& methods);
+std::string format_number(double value);  // as Pd prints it
+std::string comma_separated(const std::vector<std::string>& words);
+std::vector<std::string> method_names(const std::vector<Method>& methods);
 
-// Lives as long as any of them needs it.
-struct Engine::State : Common {
-    using Common::Common;
+// Owned jointly: it lives until the last of them releases it.
+struct Engine::State : Shared {
+    using Shared::Shared;
 
     std::atomic<bool> stop{false};
     std::atomic<int> block{64};
-    std::atomic<Session*> offered{nullptr};  // ready, not yet taken by the audio callback
-    std::atomic<Session*> active{nullptr};   // changed by the audio callback alone
+    std::atomic<Session*> offered{nullptr};  // ready, not yet picked up by the audio callback
+    std::atomic<Session*> active{nullptr};   // written by the audio callback only
 
-    std::mutex mutex;  // for what follows; never taken by the audio callback
-    std::vector<std::shared_ptr<Session>> sessions;  // alive; only the worker removes, so what it looks at stays
+    std::mutex mutex;  // guards the members below; never locked in process()
+    std::vector<std::shared_ptr<Session>> sessions;  // only the worker removes any, so those it uses stay alive
     std::shared_ptr<Session> newest;
     std::string path;
     std::string wanted_method = "forward";
     int wanted_buffer = 4096;
-    int ins = 1, outs = 1;  // signals of the object
-    int jobs = 0;           // of this object, with the loader
+    int ins = 1, outs = 1;  // the object's numbers of signals
+    int jobs = 0;           // this object's jobs that the loader has not finished
     std::deque<std::function<void(State&)>> commands;
     std::deque<Event> events;
 
-    void tell(Event::Kind kind, std::string text, std::vector<Value> values = {}) {
+    void report(Event::Kind kind, std::string text, std::vector<Value> values = {}) {
         std::lock_guard lock(mutex);
         if (events.size() < 1000) events.push_back({kind, std::move(text), std::move(values)});
     }
@@ -46,13 +46,13 @@ struct Engine::State : Common {
         return newest;
     }
 
-    const Method& find(const ModelInfo& info, const std::string& name);
-    void offer(const std::shared_ptr<Model>& model, const std::string& method_name, int asked);
+    const Method& find_method(const ModelInfo& info, const std::string& name);
+    void offer(const std::shared_ptr<Model>& model, const std::string& method_name, int requested);
     void load(const std::string& file);
-    void sweep();
-    void check(const Session& session);
-    void tell_info();
-    void tell_value(Model& model, const std::string& attribute);
+    void free_retired();
+    void report_mismatches(const Session& session);
+    void report_info();
+    void report_attribute(Model& model, const std::string& attribute);
 };
 
 }  // namespace nn

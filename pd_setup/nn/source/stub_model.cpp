@@ -1,10 +1,10 @@
-// A model without libtorch, described by a small text file, for tests under sanitizers:
+// A model without libtorch, described by a text file, for tests under sanitizers:
 //
 //   nn-stub
 //   rate 48000
 //   method forward 1 1 1 1      channels in, ratio in, channels out, ratio out
-//   attribute gain              a number by which the output is multiplied, 1 at first
-//   does gain | throw | nan | slow        what a call does (slow: 2 ms)
+//   attribute gain              the output is multiplied by it; initially 1
+//   does gain | throw | nan | slow        what a call does (slow: takes 2 ms)
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -21,11 +21,11 @@ class StubModel : public Model {
 public:
     const ModelInfo& info() const override { return info_; }
     std::unique_ptr<Model> copy(std::string&) override {
-        auto twin = std::make_unique<StubModel>();
-        twin->info_ = info_;
-        twin->gain = gain;
-        twin->does = does;
-        return twin;
+        auto clone = std::make_unique<StubModel>();
+        clone->info_ = info_;
+        clone->gain = gain;
+        clone->does = does;
+        return clone;
     }
     bool run(const Method& method, const float* in, int in_frames, float* out, int out_frames, std::string& error) override {
         if (does == "throw") {
@@ -76,7 +76,7 @@ std::unique_ptr<Model> load_model(const std::string& path, std::string& error) {
     std::ifstream file(path);
     std::string line, word;
     if (!file || !std::getline(file, line) || line != "nn-stub") {
-        error = path + " is no model.";
+        error = path + " is not a model.";
         return nullptr;
     }
     auto model = std::make_unique<StubModel>();
@@ -89,7 +89,7 @@ std::unique_ptr<Model> load_model(const std::string& path, std::string& error) {
         Method m{};
         if (word == "method" && words >> m.name >> m.in_channels >> m.in_ratio >> m.out_channels >> m.out_ratio) {
             model->info_.methods.push_back(m);
-            model->info_.largest_ratio = std::max({model->info_.largest_ratio, m.in_ratio, m.out_ratio});
+            model->info_.max_ratio = std::max({model->info_.max_ratio, m.in_ratio, m.out_ratio});
         }
     }
     if (model->info_.methods.empty()) {
@@ -99,7 +99,7 @@ std::unique_ptr<Model> load_model(const std::string& path, std::string& error) {
     return model;
 }
 
-void prepare_thread(bool) {}
+void configure_thread(bool) {}
 
 void seed() {}
 

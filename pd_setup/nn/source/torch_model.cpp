@@ -1,4 +1,4 @@
-// A TorchScript file as a Model: reads what it says about itself, and calls its methods with libtorch.
+// A TorchScript file as a Model: reads its metadata and calls its methods with libtorch.
 #include <ATen/Parallel.h>
 #include <torch/cuda.h>
 #include <torch/script.h>
@@ -20,11 +20,11 @@
 namespace nn {
 namespace {
 
-constexpr int most_channels = 1024;
-constexpr int largest_ratio = 1 << 18;
-constexpr const char* metadata_file = "metadata.json";  // written by this course; other exporters have none
+constexpr int max_channels = 1024;
+constexpr int max_ratio = 1 << 18;
+constexpr const char* metadata_file = "metadata.json";  // written by this course's exporter; others have none
 
-// One line of what an exception says: the last of TorchScript's, which tells what failed.
+// One line of an exception's message. TorchScript's last line names the error; the first is used if `first`.
 std::string reason(const std::exception& exception, bool first = false) {
     const auto* torch_error = dynamic_cast<const c10::Error*>(&exception);
     const std::string text = torch_error ? torch_error->what_without_backtrace() : exception.what();
@@ -42,8 +42,8 @@ std::string reason(const std::exception& exception, bool first = false) {
     return found.substr(0, 200);
 }
 
-// Where the value of "key": in a JSON text begins; null if it is not there.
-const char* value_in(const std::string& json, const std::string& key) {
+// The start of the value of "key": in a JSON text; null if there is no such key.
+const char* json_value(const std::string& json, const std::string& key) {
     auto at = json.find("\"" + key + "\"");
     if (at == std::string::npos) return nullptr;
     at = json.find_first_not_of(" \t\r\n", at + key.size() + 2);
@@ -51,22 +51,22 @@ const char* value_in(const std::string& json, const std::string& key) {
     return json.c_str() + at + 1;
 }
 
-// "key": 123; nothing if it is not there or no number.
-std::optional<double> number_in(const std::string& json, const std::string& key) {
-    const char* text = value_in(json, key);
+// "key": 123; empty if it is missing or not a number.
+std::optional<double> json_number(const std::string& json, const std::string& key) {
+    const char* text = json_value(json, key);
     double value;
     if (!text || std::sscanf(text, "%lf", &value) != 1) return {};
     return value;
 }
 
-// "key": [1, 2, 3], up to the first that is no number; empty if there is none.
-std::vector<double> numbers_in(const std::string& json, const std::string& key) {
+// "key": [1, 2, 3], up to the first value that is not a number; may be empty.
+std::vector<double> json_numbers(const std::string& json, const std::string& key) {
     std::vector<double> values;
-    const char* text = value_in(json, key);
+    const char* text = json_value(json, key);
     int read = 0;
     if (!text || (std::sscanf(text, " [%n", &read), read == 0)) return values;
     double value;
-    while (values.size() < most_channels) {
+    while (values.size() < max_channels) {
         text += read;
         read = 0;
         if (std::sscanf(text, "%lf %n", &value, &read) != 1 || read == 0 || !std::isfinite(value)) break;
@@ -77,7 +77,7 @@ std::vector<double> numbers_in(const std::string& json, const std::string& key) 
     return values;
 }
 
-std::optional<double> number_of(const c10::IValue& value) {
+std::optional<double> to_number(const c10::IValue& value) {
     if (value.isDouble()) return value.toDouble();
     if (value.isInt()) return static_cast<double>(value.toInt());
     if (value.isTensor() && value.toTensor().numel() == 1) return value.toTensor().item<double>();
@@ -111,12 +111,12 @@ double as_number(const Value& value) {
     return number;
 }
 
-int64_t as_whole(const Value& value) {
+int64_t as_integer(const Value& value) {
     const double number = as_number(value);
     return std::isnan(number) ? 0 : static_cast<int64_t>(std::llround(std::clamp(number, -9e18, 9e18)));
 }
 
-std::string as_text(const Value& value) {
+std::string as_string(const Value& value) {
     if (const auto* word = std::get_if<std::string>(&value)) return *word;
     char text[32];
     std::snprintf(text, sizeof text, "%g", std::get<double>(value));
@@ -125,14 +125,14 @@ std::string as_text(const Value& value) {
 
 using Values = std::vector<Value>::const_iterator;
 
-// The next argument of a setter, of the type that it wants, from one value; a list or a tensor takes all that are left.
+// The next argument of a setter, converted to its type from one value; a list or tensor takes all remaining values.
 c10::IValue argument(const c10::TypePtr& type, Values& next, Values end) {
     switch (type->kind()) {
         case c10::TypeKind::FloatType: return as_number(*next++);
         case c10::TypeKind::NumberType: return as_number(*next++);
-        case c10::TypeKind::IntType: return as_whole(*next++);
+        case c10::TypeKind::IntType: return as_integer(*next++);
         case c10::TypeKind::BoolType: return as_number(*next++) != 0;
-        case c10::TypeKind::StringType: return as_text(*next++);
+        case c10::TypeKind::StringType: return as_string(*next++);
         case c10::TypeKind::TensorType: {
             std::vector<float> all;
             while (next != end) all.push_back(static_cast<float>(as_number(*next++)));
@@ -160,11 +160,11 @@ public:
 
     std::unique_ptr<Model> copy(std::string& error) override {
         try {
-            auto twin = std::make_unique<TorchModel>(module_.deepcopy());
-            twin->info_ = info_;
-            twin->device_ = device_;
-            twin->find_calls();
-            return twin;
+            auto clone = std::make_unique<TorchModel>(module_.deepcopy());
+            clone->info_ = info_;
+            clone->device_ = device_;
+            clone->bind_methods();
+            return clone;
         } catch (const std::exception& exception) {
             error = reason(exception);
             return nullptr;
@@ -174,20 +174,20 @@ public:
     bool run(const Method& method, const float* in, int in_frames, float* out, int out_frames, std::string& error) override {
         try {
             const c10::InferenceMode inference;
-            // The model gets memory of its own: it may keep what it is given.
+            // Copied, because the model may keep its input.
             auto x = torch::empty({1, method.in_channels, in_frames}, torch::kFloat);
             std::memcpy(x.data_ptr<float>(), in, sizeof(float) * method.in_channels * in_frames);
             if (device_ != torch::kCPU) x = x.to(device_);
-            const c10::IValue answer = calls_.at(method.name)({x});
+            const c10::IValue answer = bound_.at(method.name)({x});
             if (!answer.isTensor()) {
-                error = "'" + method.name + "' returned a " + answer.tagKind() + " in place of a tensor";
+                error = "'" + method.name + "' returned a " + answer.tagKind() + " instead of a tensor";
                 return false;
             }
             auto y = answer.toTensor();
             if (y.dim() != 3 || y.size(0) != 1 || y.size(1) != method.out_channels || y.size(2) != out_frames) {
                 std::string shape;
                 for (const auto size : y.sizes()) shape += " " + std::to_string(size);
-                error = "'" + method.name + "' returned the shape" + shape + " in place of 1 " +
+                error = "'" + method.name + "' returned the shape" + shape + " instead of 1 " +
                         std::to_string(method.out_channels) + " " + std::to_string(out_frames);
                 return false;
             }
@@ -213,29 +213,29 @@ public:
         return guarded(attribute, error, [&] {
             const c10::InferenceMode inference;
             const auto setter = module_.get_method("set_" + attribute);
-            const auto& wanted = setter.function().getSchema().arguments();  // the first is the model itself
+            const auto& wanted = setter.function().getSchema().arguments();  // the first is `self`
             std::vector<c10::IValue> arguments;
             auto next = values.cbegin();
             for (std::size_t i = 1; i < wanted.size(); ++i) {
                 if (next == values.cend() && !(wanted[i].default_value() && i > 1))
-                    throw std::invalid_argument("it takes " + std::to_string(wanted.size() - 1) + " values, not " +
+                    throw std::invalid_argument("expects " + std::to_string(wanted.size() - 1) + " values, got " +
                                                 std::to_string(values.size()));
                 if (next == values.cend()) break;
                 arguments.push_back(argument(wanted[i].type(), next, values.cend()));
             }
             if (next != values.cend())
-                throw std::invalid_argument("it takes " + std::to_string(wanted.size() - 1) + " values, not " +
+                throw std::invalid_argument("expects " + std::to_string(wanted.size() - 1) + " values, got " +
                                             std::to_string(values.size()));
             const auto answer = setter(std::move(arguments));
             if (answer.isInt() && answer.toInt() != 0)
-                throw std::invalid_argument("the model refused it (" + std::to_string(answer.toInt()) + ")");
+                throw std::invalid_argument("the model rejected the value (" + std::to_string(answer.toInt()) + ")");
         });
     }
 
     bool use_gpu(bool on, std::string& error) override {
         try {
             if (on && !torch::cuda::is_available()) {
-                error = "PyTorch finds no GPU here: the model stays on the CPU";
+                error = "PyTorch finds no GPU: the model stays on the CPU";
                 return false;
             }
             device_ = on ? torch::kCUDA : torch::kCPU;
@@ -246,7 +246,7 @@ public:
             error = reason(exception);
             try {
                 module_.to(device_);
-            } catch (const std::exception&) {  // calls will fail, and say so
+            } catch (const std::exception&) {  // the calls will fail and report it
             }
             return false;
         }
@@ -272,19 +272,19 @@ private:
         return false;
     }
 
-    void find_calls() {
-        for (const auto& method : info_.methods) calls_.emplace(method.name, module_.get_method(method.name));
+    void bind_methods() {
+        for (const auto& method : info_.methods) bound_.emplace(method.name, module_.get_method(method.name));
     }
     std::vector<std::string> names_from(const char* getter);
     void read_method(const std::string& name, const std::string& metadata);
 
     torch::jit::Module module_;
     ModelInfo info_;
-    std::map<std::string, torch::jit::Method> calls_;
+    std::map<std::string, torch::jit::Method> bound_;
     torch::Device device_ = torch::kCPU;
 };
 
-// What get_methods() or get_attributes() says; nothing if it cannot.
+// The result of get_methods() or get_attributes(); empty if the call fails.
 std::vector<std::string> TorchModel::names_from(const char* getter) {
     std::vector<std::string> names;
     try {
@@ -313,17 +313,17 @@ void TorchModel::read(const std::string& metadata) {
     }
     if (module_.find_method("get_attributes"))
         for (const auto& name : names_from("get_attributes")) {
-            if (name == "none") continue;  // what older exporters put first
+            if (name == "none") continue;  // a placeholder of older exporters
             if (module_.find_method("get_" + name) && module_.find_method("set_" + name)) info_.attributes.push_back(name);
             else
                 info_.notes.push_back("the attribute '" + name + "' cannot be used: get_" + name + " or set_" + name +
                                       " is missing");
         }
-    info_.sample_rate = number_in(metadata, "sample_rate").value_or(0);
-    info_.ranges = numbers_in(metadata, "latent_std");
+    info_.sample_rate = json_number(metadata, "sample_rate").value_or(0);
+    info_.ranges = json_numbers(metadata, "latent_std");
     for (const char* name : {"sample_rate", "sampling_rate", "sr"})
-        if (info_.sample_rate <= 0 && module_.hasattr(name)) info_.sample_rate = number_of(module_.attr(name)).value_or(0);
-    find_calls();
+        if (info_.sample_rate <= 0 && module_.hasattr(name)) info_.sample_rate = to_number(module_.attr(name)).value_or(0);
+    bind_methods();
 }
 
 void TorchModel::read_method(const std::string& name, const std::string& metadata) {
@@ -336,24 +336,24 @@ void TorchModel::read_method(const std::string& name, const std::string& metadat
     for (int i = 0; i < 4; ++i) {
         const double value = params[i].item<double>();
         const bool is_ratio = i % 2 == 1;
-        if (!(value >= 1 && value <= (is_ratio ? largest_ratio : most_channels) && value == std::floor(value)))
+        if (!(value >= 1 && value <= (is_ratio ? max_ratio : max_channels) && value == std::floor(value)))
             throw std::invalid_argument(name + "_params holds " + std::to_string(value));
         *numbers[i] = static_cast<int>(value);
         if (is_ratio && (*numbers[i] & (*numbers[i] - 1)))
             throw std::invalid_argument("its ratio " + std::to_string(*numbers[i]) + " is not a power of two");
     }
     if (name == "encode") {
-        if (const auto frames = number_in(metadata, "encode_delay_frames"))
+        if (const auto frames = json_number(metadata, "encode_delay_frames"))
             method.delay = static_cast<int>(*frames * method.out_ratio);
-    } else if (const auto samples = number_in(metadata, name == "forward" ? "delay_samples" : name + "_delay_samples")) {
+    } else if (const auto samples = json_number(metadata, name == "forward" ? "delay_samples" : name + "_delay_samples")) {
         method.delay = static_cast<int>(*samples);
     }
-    info_.largest_ratio = std::max({info_.largest_ratio, method.in_ratio, method.out_ratio});
+    info_.max_ratio = std::max({info_.max_ratio, method.in_ratio, method.out_ratio});
     info_.methods.push_back(method);
 }
 
-// Why a path cannot be a TorchScript file, found out before libtorch sees it; "" if it can.
-std::string looks_wrong(const std::string& path) {
+// Why a path cannot be a TorchScript file, checked before libtorch opens it; "" if it can.
+std::string file_error(const std::string& path) {
     struct stat about{};
     if (stat(path.c_str(), &about) != 0) return "there is no file " + path + ".";
     if (S_ISDIR(about.st_mode)) return path + " is a folder: name a .ts file.";
@@ -361,7 +361,7 @@ std::string looks_wrong(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     char start[4] = "";
     if (!file) return path + " cannot be read: look at its permissions.";
-    if (!file.read(start, 4) || std::memcmp(start, "PK\3\4", 4) != 0) return path + " is no TorchScript file.";
+    if (!file.read(start, 4) || std::memcmp(start, "PK\3\4", 4) != 0) return path + " is not a TorchScript file.";
     return "";
 }
 
@@ -369,7 +369,7 @@ std::string looks_wrong(const std::string& path) {
 
 std::unique_ptr<Model> load_model(const std::string& path, std::string& error) {
     try {
-        error = looks_wrong(path);
+        error = file_error(path);
         if (!error.empty()) return nullptr;
         torch::jit::ExtraFilesMap extra{{metadata_file, ""}};
         auto model = std::make_unique<TorchModel>(torch::jit::load(path, torch::kCPU, extra));
@@ -378,18 +378,18 @@ std::unique_ptr<Model> load_model(const std::string& path, std::string& error) {
         error = path + " has no method that nn~ can play.";
         for (const auto& note : model->info().notes) error += " " + note + ".";
     } catch (const std::exception& exception) {
-        error = path + " is damaged, is no TorchScript, or was made by a newer PyTorch than " TORCH_VERSION " (" +
+        error = path + " is damaged, is not TorchScript, or was exported by a newer PyTorch than " TORCH_VERSION " (" +
                 reason(exception, true) + ").";
     } catch (...) {
-        error = path + " cannot be loaded, for an unknown reason.";
+        error = path + " cannot be loaded for an unknown reason.";
     }
     return nullptr;
 }
 
-void prepare_thread(bool ours) {
+void configure_thread(bool own) {
     try {
-        at::set_num_threads(1);  // more take longer on a busy machine: they wait for each other
-        if (ours) at::globalContext().setFlushDenormal(true);  // numbers near 0, which silence brings, would be slow
+        at::set_num_threads(1);  // on a busy machine more threads are slower: they wait for each other
+        if (own) at::globalContext().setFlushDenormal(true);  // silence leads to denormal numbers, which are slow
     } catch (const std::exception&) {}
 }
 

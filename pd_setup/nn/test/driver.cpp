@@ -1,5 +1,6 @@
-// Drives the engine as Pd would, and worse: an audio thread and a message thread at the same time. Built with the stub
-// model under AddressSanitizer and ThreadSanitizer; also counts what the audio callback must not do.
+// Drives the engine harder than Pd would: an audio thread and a message thread run at the same time. Built with the
+// stub model, plain and under AddressSanitizer and ThreadSanitizer; the plain build counts allocations, locks and
+// threads of the audio callback, which must be none.
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -32,10 +33,10 @@ void check(bool good, const char* what) {
 
 }  // namespace
 
-// Pd quits without deleting its objects. Not static: the compiler would leave it out, and the object count as leaked.
+// Pd quits without deleting its objects. Not static: the compiler could remove it, and the object would count as leaked.
 nn::Engine* never_deleted = nullptr;
 
-// --- what the callback must not do is counted here -------------------------------------------------------------------
+// --- counters of what the callback must not do -------------------------------------------------------------------
 
 void* operator new(std::size_t size) {
     if (in_callback) ++allocations;
@@ -48,7 +49,7 @@ void operator delete(void* memory) noexcept {
 }
 void operator delete(void* memory, std::size_t) noexcept { operator delete(memory); }
 
-#ifndef NN_SANITIZED  // sanitizers have wrappers of their own here
+#ifndef NN_SANITIZED  // sanitizers wrap these functions themselves
 extern "C" int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
     static auto real = reinterpret_cast<int (*)(pthread_mutex_t*)>(dlsym(RTLD_NEXT, "pthread_mutex_lock"));
     if (in_callback) ++locks;
@@ -72,7 +73,7 @@ std::string model(const std::string& name, const std::string& text) {
     return path;
 }
 
-struct Player {  // the audio side: blocks of noise in, what comes out is kept
+struct Player {  // the audio side: plays blocks of noise and keeps the output
     Player(nn::Engine& engine_, int ins, int outs, int block_) : engine(engine_), block(block_), in(ins), out(outs) {
         for (auto& channel : in) channel.resize(block);
         for (auto& channel : out) channel.resize(block);
@@ -99,7 +100,7 @@ struct Player {  // the audio side: blocks of noise in, what comes out is kept
     std::mt19937 random{1};
 };
 
-// In batch mode every sample comes, as late as the engine says; for buffers and blocks of every relation.
+// In batch mode every sample comes out, delayed by exactly the latency that the engine reports.
 void exact() {
     const auto path = model("exact", "method forward 1 1 1 1\nmethod half 1 2 1 2\nattribute gain\n");
     for (int buffer : {0, 64, 256, 4096})
@@ -121,19 +122,19 @@ void exact() {
                 same = same && player.heard[i] == wanted;
             }
             if (!same) std::printf("buffer %d, block %d, late %d\n", buffer, block, late);
-            check(same, "every sample comes, as late as was said");
+            check(same, "every sample comes out at the reported latency");
             check(engine.meters().late == 0, "nothing is late in batch mode");
         }
 }
 
-// In batch mode a message counts from the very block in which it comes, however slow the model is.
+// In batch mode a message takes effect in the block in which it arrives, however slow the model is.
 void in_order() {
     const auto path = model("order", "method forward 1 1 1 1\nattribute gain\ndoes slow\n");
     nn::Engine engine(true);
     std::pair<int, int> channels;
     std::string error;
     check(engine.open(path, "forward", 64, channels, error), "a model is opened");
-    Player player(engine, 1, 1, 1024);  // each call hands 16 blocks to the worker, and the next message waits for all
+    Player player(engine, 1, 1, 1024);  // each call submits 16 blocks, and the next message waits for all
     for (int i = 0; i < 20; ++i) {
         engine.set("gain", {double(i)});
         player.call();
@@ -141,10 +142,10 @@ void in_order() {
     bool same = true;
     for (std::size_t i = 1024; i < player.heard.size(); ++i)
         same = same && player.heard[i] == static_cast<float>((i - 1024) / 1024) * player.played[i - 1024];
-    check(same, "messages and blocks are done in the order in which they came");
+    check(same, "messages and blocks are processed in order");
 }
 
-// In real time: the callback must neither allocate nor lock, whatever the other threads do.
+// In real time the callback must neither allocate nor lock, whatever the other threads do.
 void two_threads(const char* does, int buffer, int milliseconds) {
     const auto one = model(std::string("one-") + does,
                            std::string("method forward 1 1 1 1\nmethod wide 2 64 3 256\nattribute gain\ndoes ") + does + "\n");
@@ -164,7 +165,7 @@ void two_threads(const char* does, int buffer, int milliseconds) {
             std::this_thread::sleep_for(std::chrono::microseconds(300));
         }
         for (const float x : player.heard)
-            if (!std::isfinite(x)) return check(false, "what is heard is finite");
+            if (!std::isfinite(x)) return check(false, "the output is finite");
     });
     std::mt19937 random(2);
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
@@ -193,14 +194,14 @@ void two_threads(const char* does, int buffer, int milliseconds) {
     audio.join();
 }
 
-void many() {  // 32 objects, made and deleted while others play
+void many() {  // 32 objects, created and deleted while others play
     const auto path = model("many", "method forward 1 1 1 1\n");
     std::vector<std::unique_ptr<nn::Engine>> engines;
     std::string error;
     std::pair<int, int> channels;
     for (int i = 0; i < 32; ++i) {
         engines.push_back(std::make_unique<nn::Engine>(false));
-        check(engines.back()->open(path, "forward", 64, channels, error), "one of many is opened");
+        check(engines.back()->open(path, "forward", 64, channels, error), "each of many models is opened");
     }
     for (int round = 0; round < 20; ++round)
         for (std::size_t i = 0; i < engines.size(); ++i) {
@@ -213,7 +214,7 @@ void many() {  // 32 objects, made and deleted while others play
         }
 }
 
-void late_blocks() {  // a model slower than real time: silence, counted, and back in time when it is fast again
+void late_blocks() {  // a model that is too slow: late blocks are silent and counted, and a fast model recovers
     const auto slow = model("slow", "method forward 1 1 1 1\ndoes slow\n");
     const auto fast = model("fast", "method forward 1 1 1 1\n");
     nn::Engine engine(false);
@@ -235,11 +236,11 @@ void late_blocks() {  // a model slower than real time: silence, counted, and ba
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
         recovered = player.heard.back() != 0 && player.heard.back() == player.played[player.played.size() - 65];
     }
-    check(recovered, "in time again, at the same delay as ever");
+    check(recovered, "on time again, at the same delay");
 }
 
-// The process ends in one thread while another still makes and deletes objects, and some are never deleted. Nothing
-// can be loaded after this, so it comes last.
+// One thread ends the process while another still creates and deletes objects, and some are never deleted. The loader
+// accepts nothing after this, so it comes last.
 void finish_while_objects_come_and_go() {
     const auto path = model("finish", "method forward 1 1 1 1\ndoes slow\n");
     std::vector<std::unique_ptr<nn::Engine>> kept;
@@ -247,7 +248,7 @@ void finish_while_objects_come_and_go() {
     std::pair<int, int> channels;
     for (int i = 0; i < 8; ++i) {
         kept.push_back(std::make_unique<nn::Engine>(false));
-        check(kept.back()->open(path, "forward", 64, channels, error), "one that is kept is opened");
+        check(kept.back()->open(path, "forward", 64, channels, error), "the models of the kept objects are opened");
     }
     std::atomic<bool> stop{false};
     std::atomic<int> made{0};
@@ -271,9 +272,9 @@ void finish_while_objects_come_and_go() {
     objects.join();
     nn::Engine::finish_all();
     nn::Engine batch(true);
-    batch.load(path);  // waits in batch mode, but not for a loader that has ended
+    batch.load(path);  // batch mode waits for the loader, but not once it has ended
     never_deleted = kept[0].release();
-    check(never_deleted, "one object is still there when the process ends");
+    check(never_deleted, "one object still exists when the process ends");
 }
 
 }  // namespace
