@@ -6,18 +6,18 @@ usage() {
     cat <<'TEXT'
 Usage: [NN=kit|upstream] pd_setup/build_nn.sh [--help]
 
-Builds nn~ for Pure Data against the libtorch of the course's Python environment (`make env` makes it), in
+Builds nn~ for Pure Data against the libtorch of the course's Python environment (created by `make env`), in
 build/nn or build/nn-upstream. Nothing outside build/ changes, except that missing programs are installed with apt-get
-where that is possible without a password. Run again, it builds only what changed. Its last line is the built file.
+if that needs no password. A second run builds only what has changed. The last line of output is the built file.
 
 NN=kit           (the default) the course's own nn~, from pd_setup/nn; needs no network
-NN=upstream      the well-known nn~ of acids-ircam, cloned at the version in versions.env; needs a network
-NN_TILDE_DIR=... with NN=upstream: take this checkout of nn_tilde instead of cloning
-PD_INCLUDE=...   the folder with m_pd.h, where it is not in a usual place or in Pd.app
+NN=upstream      the original nn~ of acids-ircam, cloned at the version in versions.env; needs a network
+NN_TILDE_DIR=... with NN=upstream: use this checkout of nn_tilde instead of cloning
+PD_INCLUDE=...   the folder that contains m_pd.h, if it is neither in a standard place nor in Pd.app
 CXX=...          the C++ compiler
-JOBS=...         how many files are compiled at a time (2)
+JOBS=...         number of files compiled in parallel (default: 2)
 
-On macOS the result is nn~.pd_darwin; that path has been reviewed, but never run on a Mac.
+On macOS the result is nn~.pd_darwin. The code for macOS has been reviewed but never run on a Mac.
 TEXT
 }
 
@@ -35,20 +35,20 @@ case "${1:-}" in
     *) usage >&2; fail "" "Unknown option: $1" ;;
 esac
 
-# --- what is needed --------------------------------------------------------------------------------------------------
+# --- requirements --------------------------------------------------------------------------------------------------
 
 check_system() {
     case "$(uname -s)" in
         Linux) suffix=pd_linux ;;
         Darwin) suffix=pd_darwin ;;
-        *) fail "nn~ is built here for Linux and macOS; this is $(uname -s)." ;;
+        *) fail "nn~ can be built on Linux and macOS; this system is $(uname -s)." ;;
     esac
     if [ "$suffix" = pd_linux ]; then bash pd_setup/system_packages.sh --install pd || exit 1; fi
     command -v cmake >/dev/null || fail "cmake is missing: install it (macOS: brew install cmake, or from cmake.org)."
     local have
     have="$(cmake --version | sed -n '1s/[^0-9]*\([0-9.]*\).*/\1/p')"
     [ "$(printf '%s\n' "$CMAKE_OLDEST" "$have" | sort -t . -k 1,1n -k 2,2n | head -n 1)" = "$CMAKE_OLDEST" ] ||
-        fail "cmake is version $have and must be $CMAKE_OLDEST or newer: the environment's pip has one (pip install cmake)."
+        fail "cmake is version $have but $CMAKE_OLDEST or newer is needed: install one (pip install cmake works too)."
 }
 
 check_compiler() {
@@ -61,23 +61,23 @@ check_compiler() {
     printf '#include <bit>\n#include <atomic>\nint main() { std::atomic<int> a{0}; a.notify_one(); return std::bit_ceil(3u) != 4; }\n' \
         >"$try/check.cpp"
     "$compiler" -std=c++20 "$try/check.cpp" -o "$try/check" 2>"$try/log" || fail \
-        "The C++ compiler $compiler cannot compile C++20: take g++ 10, clang 13, Xcode 13 or newer (CXX=... names it)." \
+        "The C++ compiler $compiler cannot compile C++20: use g++ 10, clang 13, Xcode 13 or newer (choose one with CXX=...)." \
         "$(head -n 3 "$try/log")"
 }
 
 check_torch() {
     python="$(bash pd_setup/create_env.sh --print-python 2>/dev/null)" ||
-        fail "There is no Python environment to build against: type make env."
-    local told
-    told="$("$python" -c 'import platform, torch
+        fail "There is no Python environment to build against: run make env."
+    local found
+    found="$("$python" -c 'import platform, torch
 print(platform.machine()); print(torch.__version__); print(torch.utils.cmake_prefix_path)' 2>/dev/null)" ||
-        fail "The environment's Python cannot import torch: type make env."
-    { read -r machine; read -r torch_version; read -r torch_cmake; } <<<"$told"
+        fail "The environment's Python cannot import torch: run make env."
+    { read -r machine; read -r torch_version; read -r torch_cmake; } <<<"$found"
     [ -f "$torch_cmake/Torch/TorchConfig.cmake" ] ||
-        fail "PyTorch $torch_version in $python came without its C++ headers ($torch_cmake): type make env."
+        fail "PyTorch $torch_version in $python has no C++ headers ($torch_cmake is missing): run make env."
     case "$(uname -m)/$machine" in
         x86_64/x86_64 | x86_64/AMD64 | aarch64/aarch64 | arm64/arm64 | arm64/aarch64) ;;
-        *) fail "This machine is $(uname -m) and the environment's Python is $machine: they must be the same." ;;
+        *) fail "This machine is $(uname -m) and the environment's Python is $machine: the architectures must match." ;;
     esac
 }
 
@@ -91,38 +91,38 @@ find_header() {
         if [ -n "$header" ]; then return 0; fi
     done
     if [ "$suffix" = pd_darwin ]; then
-        fail "m_pd.h is missing: put Pd.app (from puredata.info) into /Applications, or name the folder: PD_INCLUDE=..."
+        fail "m_pd.h is missing: install Pd.app (from puredata.info) in /Applications, or set PD_INCLUDE to the folder that contains it."
     fi
-    fail "m_pd.h is missing: apt-get install puredata-dev, or name the folder: PD_INCLUDE=..."
+    fail "m_pd.h is missing: apt-get install puredata-dev, or set PD_INCLUDE to the folder that contains it."
 }
 
 # --- building --------------------------------------------------------------------------------------------------------
 
-# configure_and_build SOURCE FOLDER OPTION...: with the output in FOLDER.log, and its end shown where it fails
+# configure_and_build SOURCE FOLDER OPTION...: the output goes to FOLDER.log; errors are shown if it fails
 configure_and_build() {
     local source="$1" folder="$2" log
     shift 2
     log="$folder.log"
-    # A folder that was configured for another place or another torch is made anew.
+    # Start afresh if the folder was configured for another location, compiler or version of PyTorch.
     if [ -f "$folder/CMakeCache.txt" ] && ! grep -qxF "$root|$torch_cmake|$torch_version|$compiler" "$folder/made-for" 2>/dev/null; then
         rm -rf "$folder"
     fi
     mkdir -p "$folder"
     printf '%s\n' "$root|$torch_cmake|$torch_version|$compiler" >"$folder/made-for"
-    say "Building nn~ in $folder against PyTorch $torch_version (half a minute the first time)."
+    say "Building nn~ in $folder against PyTorch $torch_version (about half a minute the first time)."
     if ! { cmake -S "$source" -B "$folder" -DCMAKE_BUILD_TYPE=Release "-DCMAKE_PREFIX_PATH=$torch_cmake" \
         "-DCMAKE_CXX_COMPILER=$compiler" "$@" && cmake --build "$folder" --parallel "${JOBS:-2}"; } >"$log" 2>&1; then
         grep -nE -A 3 'error|Error|ERROR' "$log" | head -n 20 >&2 || true
-        fail "Building nn~ failed: the whole of what was said is in $log."
+        fail "Building nn~ failed. The full output is in $log."
     fi
 }
 
-# check_libraries FILE: whether everything that it needs is found
+# check_libraries FILE: fails if a shared library that it needs is not found
 check_libraries() {
     if ! command -v ldd >/dev/null; then return 0; fi
     local missing
     missing="$(ldd "$1" 2>&1 | grep 'not found' || true)"
-    [ -z "$missing" ] || fail "The built file $1 does not find its libraries:" "$missing"
+    [ -z "$missing" ] || fail "These shared libraries of $1 are not found:" "$missing"
 }
 
 build_kit() {
@@ -134,18 +134,18 @@ upstream_source() {
     checkout="${NN_TILDE_DIR:-build/nn_tilde}"
     if [ -n "${NN_TILDE_DIR:-}" ]; then
         [ -f "$checkout/src/CMakeLists.txt" ] || fail \
-            "NN_TILDE_DIR=$checkout is no checkout of nn_tilde: src/CMakeLists.txt is missing in it."
+            "NN_TILDE_DIR=$checkout is not a checkout of nn_tilde: it has no src/CMakeLists.txt."
         return 0
     fi
     if [ -f "$checkout/.complete" ] && [ "$(cat "$checkout/.complete")" = "$NN_UPSTREAM_VERSION" ]; then return 0; fi
-    command -v git >/dev/null || fail "git is missing: install it, or name a checkout of nn_tilde: NN_TILDE_DIR=..."
+    command -v git >/dev/null || fail "git is missing: install it, or set NN_TILDE_DIR to a checkout of nn_tilde."
     say "Cloning nn_tilde $NN_UPSTREAM_VERSION from $NN_UPSTREAM_URL."
     rm -rf "$checkout" "$checkout.part"
     if ! GIT_TERMINAL_PROMPT=0 git clone --quiet --depth 1 --recurse-submodules --shallow-submodules \
         --branch "$NN_UPSTREAM_VERSION" "$NN_UPSTREAM_URL" "$checkout.part" 2>build/nn_tilde.log; then
         rm -rf "$checkout.part"
         fail "Cloning nn_tilde failed: $(tail -n 1 build/nn_tilde.log)" \
-            "NN=upstream needs a network that reaches GitHub, or a checkout: NN_TILDE_DIR=... The default, NN=kit, needs neither."
+            "NN=upstream needs a network connection to GitHub, or a checkout (NN_TILDE_DIR=...). The default, NN=kit, needs neither."
     fi
     printf '%s\n' "$NN_UPSTREAM_VERSION" >"$checkout.part/.complete"
     mv "$checkout.part" "$checkout"
@@ -155,15 +155,15 @@ build_upstream() {
     upstream_source
     local lists="$checkout/src/CMakeLists.txt" frontend="$checkout/src/frontend/puredata/nn_tilde/CMakeLists.txt"
     local needs=""
-    # Newer versions talk to a server of models, and need libcurl for it.
+    # Newer versions download models from a server, and need libcurl for that.
     if grep -rqiE 'find_package *\( *CURL|vcpkg' "$lists" "$frontend" 2>/dev/null && ! have_curl; then
         needs="libcurl with its headers (Debian: apt-get install libcurl4-openssl-dev)"
     fi
-    # Some versions ask git for their number while they are configured, so a downloaded archive is not enough.
+    # Some versions read their version number from git when they are configured, so a downloaded archive is not enough.
     if [ ! -e "$checkout/.git" ] && grep -qE 'git +(describe|rev-parse)|GIT_EXECUTABLE|COMMAND +git' "$lists" "$frontend" 2>/dev/null; then
-        needs="${needs:+$needs, and }its git history (take a clone of it in place of a downloaded archive)"
+        needs="${needs:+$needs, and }its git history (use a clone instead of a downloaded archive)"
     fi
-    # Older versions bring libraries as git submodules; a checkout without them is empty there.
+    # Older versions include libraries as git submodules, which are empty folders in a checkout without them.
     if [ -f "$checkout/.gitmodules" ]; then
         local module
         while read -r module; do
@@ -176,7 +176,7 @@ build_upstream() {
     configure_and_build "$checkout/src" build/nn-upstream "-DPUREDATA_INCLUDE_DIR=$header" "-DPUREDATA_INCLUDE_DIRS=$header" \
         -DCMAKE_POLICY_VERSION_MINIMUM=3.5
     built="$(find build/nn-upstream -name "nn~.$suffix" | head -n 1)"
-    [ -n "$built" ] || fail "nn_tilde was built, but there is no nn~.$suffix in build/nn-upstream: look into build/nn-upstream.log."
+    [ -n "$built" ] || fail "nn_tilde was built, but there is no nn~.$suffix in build/nn-upstream: see build/nn-upstream.log."
 }
 
 have_curl() { [ -f /usr/include/curl/curl.h ] || ls /usr/include/*/curl/curl.h >/dev/null 2>&1 || command -v curl-config >/dev/null; }
@@ -193,7 +193,7 @@ find_header
 case "${NN:-kit}" in
     kit) build_kit ;;
     upstream) build_upstream ;;
-    *) fail "NN=$NN is not known: choose NN=kit or NN=upstream." ;;
+    *) fail "Unknown NN=$NN: choose NN=kit or NN=upstream." ;;
 esac
 check_libraries "$built"
 say "Built against PyTorch $torch_version:"

@@ -1,32 +1,32 @@
 #!/usr/bin/env bash
-# Makes the Python environment of the course, or brings it up to date. See --help.
+# Creates or updates the Python environment of the course. See --help.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 Usage: [TORCH=cpu|cuda] [CONDA=program|none] pd_setup/create_env.sh [--help | --book | --print-python | --run COMMAND...]
 
-Makes the Python environment of the course inside the project's folder, or brings it up to date:
-  .conda/   where micromamba, mamba or conda is found (in this order), from environment.yml
-  .venv/    everywhere else, with a Python from 3.10 to 3.13 (3.11 is taken first)
-and installs the packages of pyproject.toml into it, at the versions of constraints.txt. Nothing outside the
-folder changes. If the environment is current it says so and ends in less than a second.
+Creates the Python environment of the course in the project's folder, or updates it:
+  .conda/   from environment.yml, if micromamba, mamba or conda is found (in this order)
+  .venv/    otherwise, with a Python from 3.10 to 3.13 (preferably 3.11)
+and installs the packages of pyproject.toml in it, at the versions in constraints.txt. Nothing outside the
+folder changes. If the environment is current, this takes less than a second.
 
-TORCH=cpu    (the default) takes a CPU build of PyTorch where pip has been told of one, which saves gigabytes. On
-             Linux that is the index that the "Get started" page of pytorch.org names for "CPU": put its address
-             into PIP_EXTRA_INDEX_URL or pip's own settings. Otherwise the build for all machines is taken: it runs
-             on a CPU just as well, but its download is about 3 GB on Linux.
-TORCH=cuda   never takes a CPU build. For a machine with an NVIDIA GPU.
-             The choice is remembered: without TORCH an environment stays as it was made.
-CONDA=...    the program to use, by name or path; CONDA=none for a plain venv even where conda is installed.
-PYTHON=...   the interpreter that the venv is made with.
+TORCH=cpu    (the default) installs a CPU build of PyTorch if pip knows of one, which saves gigabytes. On Linux,
+             set PIP_EXTRA_INDEX_URL (or pip's configuration) to the index that the "Get started" page of
+             pytorch.org shows for "CPU". Otherwise pip installs the standard build: it runs on a CPU just as well,
+             but it is a download of about 3 GB on Linux.
+TORCH=cuda   never installs a CPU build. For a machine with an NVIDIA GPU.
+             The choice is remembered: without TORCH, an existing environment keeps its build.
+CONDA=...    the conda program to use, by name or path; CONDA=none for a venv even if conda is installed.
+PYTHON=...   the interpreter that creates the venv.
 
-  --book             install what `make book` needs too: the extra `book` of pyproject.toml
-  --print-python     print the environment's interpreter and end
-  --run COMMAND...   run a command with the environment's programs first in PATH, and with no packages but its own
-                     (PYTHONPATH and the user's site-packages are left out)
+  --book             also install what `make book` needs: the extra `book` of pyproject.toml
+  --print-python     print the path of the environment's interpreter
+  --run COMMAND...   run a command with the environment's programs first in PATH, and with its packages only
+                     (PYTHONPATH and the user's site-packages are ignored)
 
-What pip and conda say goes to build/env.log. An environment that was left half-made is made anew.
+The output of pip and conda goes to build/env.log. An incomplete environment is created again from scratch.
 TEXT
 }
 
@@ -76,10 +76,10 @@ choose() {
     stamp=".env-stamp-$kind"
     torch="${TORCH:-$(stamped torch)}"
     torch="${torch:-cpu}"
-    case "$torch" in cpu | cuda) ;; *) fail "TORCH=$torch is not known: choose TORCH=cpu or TORCH=cuda." ;; esac
-    # What the foundation is made of: when it changes, the environment is made anew ...
+    case "$torch" in cpu | cuda) ;; *) fail "Unknown TORCH=$torch: choose TORCH=cpu or TORCH=cuda." ;; esac
+    # If anything here changes, the environment is created again ...
     base="$({ say "$root" "$kind" "$torch"; if [ "$kind" = conda ]; then cat environment.yml; fi; } | fingerprint)"
-    # ... and what is installed on it: when that changes, pip runs again.
+    # ... and if anything here changes, pip runs again.
     packages="$(cat pyproject.toml constraints.txt pd_setup/create_env.sh pd_setup/fix_torchaudio.py \
         pd_setup/versions.env | fingerprint)"
 }
@@ -90,9 +90,9 @@ is_current() {
         [ "$(stamped python)" = "$(python_version "$python")" ]
 }
 
-# --- saying what happens ---------------------------------------------------------------------------------------------
+# --- progress ---------------------------------------------------------------------------------------------
 
-# count_up LABEL: on a terminal, once a second, the seconds so far and how far pip is
+# count_up LABEL: once a second, show the seconds so far and pip's progress (on a terminal)
 count_up() {
     local found
     while sleep 1; do
@@ -112,7 +112,7 @@ stop_ticker() {
 }
 trap stop_ticker EXIT
 
-# step LABEL COMMAND...: run it with its output in the log, and say how long it took or why it failed
+# step LABEL COMMAND...: run it with its output in the log, and report how long it took or why it failed
 step() {
     local label="$1" status=0
     shift
@@ -132,14 +132,14 @@ step() {
     {
         printf '\nThe end of %s:\n' "$log"
         tail -n +"$log_start" "$log" | tail -n 20 | sed 's/^/  | /'
-        printf '\nIf that looks like the network or a full disk, put it right and type the same command again.\n'
+        printf '\nIf the cause is the network or a full disk, fix that and run the same command again.\n'
     } >&2
     exit 1
 }
 
-# --- making it -------------------------------------------------------------------------------------------------------
+# --- creating it -------------------------------------------------------------------------------------------------------
 
-# find_python: an interpreter that can make a venv; on failure says what is there instead
+# find_python: an interpreter that can create a venv; on failure, the versions found
 find_python() {
     local name check seen=""
     check='import sys
@@ -161,24 +161,24 @@ import ensurepip, venv'
 make_venv() {
     local base_python
     if ! base_python="$(find_python)"; then
-        say "Found no Python from $PYTHON_OLDEST to $PYTHON_NEWEST that can make an environment.${base_python:+ Seen:$base_python}"
+        say "Found no Python from $PYTHON_OLDEST to $PYTHON_NEWEST that can create an environment.${base_python:+ Found:$base_python}"
         bash pd_setup/system_packages.sh --install python || exit 1
         base_python="$(find_python)" || fail \
             "There is still no Python from $PYTHON_OLDEST to $PYTHON_NEWEST with the modules venv and ensurepip." \
             "Install one (on Debian and Ubuntu: sudo apt-get install -y python3 python3-venv; elsewhere Miniforge is" \
-            "the easiest way), or name it: make env PYTHON=/path/to/python3.11"
+            "the easiest way), or set its path: make env PYTHON=/path/to/python3.11"
     fi
-    step "Making .venv with Python $(python_version "$base_python")" "$base_python" -m venv "$prefix"
+    step "Creating .venv with Python $(python_version "$base_python")" "$base_python" -m venv "$prefix"
 }
 
 make_conda() {
     local file="build/environment-conda.yml" verb="env create"
-    sed '/^  - pip:/,$d' environment.yml >"$file"       # pip's part is done below, the same way as in a venv
+    sed '/^  - pip:/,$d' environment.yml >"$file"       # pip's part follows below, as in a venv
     case "$(basename "$conda")" in micromamba*) verb="create" ;; esac
     # shellcheck disable=SC2086  # the verb is one or two words
-    CONDA_ALWAYS_YES=true MAMBA_ALWAYS_YES=true step "Making .conda with $(basename "$conda"), some minutes" \
+    CONDA_ALWAYS_YES=true MAMBA_ALWAYS_YES=true step "Creating .conda with $(basename "$conda"), which takes a few minutes" \
         "$conda" $verb -p "$prefix" -f "$file"
-    [ -x "$python" ] || fail "$conda ended well but left no $python: look into $log, or use CONDA=none."
+    [ -x "$python" ] || fail "$conda succeeded but created no $python: see $log, or use CONDA=none."
 }
 
 check_disk() {
@@ -186,10 +186,10 @@ check_disk() {
     if [ "$torch" = cuda ]; then needed="$DISK_CUDA_MB"; else needed="$DISK_CPU_MB"; fi
     free="$(($(df -Pk . | awk 'NR == 2 { print $4 }') / 1024))"
     [ "$free" -ge "$needed" ] || fail \
-        "The disk of $root has $free MB free, and the environment needs about $needed MB: make room and try again."
+        "The environment needs about $needed MB, but the disk of $root has only $free MB free: free some space and try again."
 }
 
-# The pinned versions need Python 3.11: on 3.10 only PyTorch is pinned, the rest is taken within pyproject's ranges.
+# The pinned versions need Python 3.11: on 3.10 only PyTorch is pinned, the other packages are only limited by pyproject.toml.
 write_constraints() {
     constraints="constraints.txt"
     case "$(python_version "$python")" in
@@ -212,8 +212,8 @@ install_packages() {
     else
         wanted="torch==$version"
         if [ "$(uname -s)" = Linux ]; then
-            say "pip knows no CPU-only PyTorch here, so it takes the one for all machines, a download of about 3 GB" \
-                "(pd_setup/create_env.sh --help says how to save that)."
+            say "pip knows no CPU build of PyTorch, so it installs the standard one, a download of about 3 GB" \
+                "(to avoid that, see pd_setup/create_env.sh --help)."
         fi
     fi
     step "Installing PyTorch $version, usually 1 to 3 minutes" \
@@ -227,7 +227,7 @@ lock() {
     if command -v flock >/dev/null; then
         exec 9>build/env.lock
         if ! flock -n 9; then
-            say "Another make is setting up the environment: waiting for it."
+            say "Another process is setting up the environment: waiting for it."
             flock 9
         fi
     fi
@@ -242,17 +242,17 @@ make_env() {
     : >"$log"
     if [ -e "$prefix" ]; then
         if [ -e "$stamp.building" ]; then
-            say "The environment .$kind was left half-made: making it anew."
+            say "The environment .$kind is incomplete: creating it again."
             rm -rf "$prefix"
         elif [ -z "$(python_version "$python")" ] || { [ -f "$stamp" ] && [ "$(stamped base)" != "$base" ]; }; then
-            say "The environment .$kind was made for other settings or no longer runs: making it anew."
+            say "The environment .$kind has other settings or no longer works: creating it again."
             rm -rf "$prefix"
         else
-            say "Bringing the environment .$kind up to date."
+            say "Updating the environment .$kind."
         fi
     fi
     if [ ! -e "$prefix" ]; then
-        say "Setting up the Python environment in $prefix (once, some minutes)."
+        say "Setting up the Python environment in $prefix (only once, takes a few minutes)."
         check_disk
         : >"$stamp.building"
         "make_$kind"
@@ -267,7 +267,7 @@ make_env() {
     say "The environment is ready after $((SECONDS - began)) s. Its Python: $python"
 }
 
-# add_book: the extra that only the book and its test need, once for each state of the lists
+# add_book: the extra that only the book and its test need; runs again only if the package lists change
 add_book() {
     choose
     if ! is_current; then make_env; fi
@@ -277,7 +277,7 @@ add_book() {
     : >"$log"
     write_constraints
     export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off PYTHONNOUSERSITE=1 PYTHONUNBUFFERED=1
-    step "Installing what the book is made with" "$python" -m pip install -c "$constraints" -e '.[book]'
+    step "Installing the packages for the book" "$python" -m pip install -c "$constraints" -e '.[book]'
     printf 'book=%s\n' "$packages" >>"$stamp"
 }
 
@@ -290,15 +290,15 @@ case "${1:-}" in
         ;;
     --print-python)
         choose
-        [ -x "$python" ] || fail "There is no environment yet: type make env."
+        [ -x "$python" ] || fail "There is no environment yet: run make env."
         say "$python"
         ;;
     --run)
         shift
         choose
-        [ -x "$python" ] || fail "There is no environment yet: type make env."
+        [ -x "$python" ] || fail "There is no environment yet: run make env."
         cd "$caller"
-        # Packages of the user's own site-packages, or of a PYTHONPATH, would be taken before the environment's.
+        # Packages in a PYTHONPATH or in the user's site-packages would take precedence over the environment's.
         unset PYTHONPATH PYTHONHOME
         PYTHONNOUSERSITE=1 PATH="$prefix/bin:$PATH" exec "$@"
         ;;

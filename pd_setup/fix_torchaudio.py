@@ -1,8 +1,8 @@
-"""Make `import torchaudio` work beside the torch that is installed.
+"""Make `import torchaudio` work with the installed version of torch.
 
-Torchaudio's wheel for Linux carries compiled extensions that are linked against CUDA. Beside a torch without
-CUDA, or with another version of it, they cannot be loaded and the whole import fails. The course uses none of
-them (resampling is plain torch), and torchaudio runs without: so where the import fails, they are deleted.
+Torchaudio's wheel for Linux contains compiled extensions that are linked against CUDA. With a torch without CUDA, or
+with another version of CUDA, they cannot be loaded and the import fails. The course uses none of them (resampling is
+plain torch), and torchaudio works without them. So if the import fails, this script deletes them.
 
 Run with the environment's interpreter: `python pd_setup/fix_torchaudio.py`. Running it twice does no harm.
 """
@@ -42,7 +42,7 @@ def main() -> int:
     extensions = sorted((Path(spec.origin).parent / "lib").glob("*.so"))
     for extension in extensions:
         extension.unlink()
-        print(f"deleted {extension.name}: it does not load beside this torch ({why})")
+        print(f"deleted {extension.name}: it does not load with this torch ({why})")
     why = problem() if extensions else why
     print(f"torchaudio does not work: {why}" if why else "torchaudio works without its compiled extensions")
     return 1 if why else 0

@@ -1,25 +1,25 @@
 #!/usr/bin/env bash
-# Puts nn~, its help patch and the course's patches where Pure Data finds them. See --help.
+# Installs nn~, its help patch and the course's patches where Pure Data finds them. See --help.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 Usage: [PD_EXTERNALS=folder] [NN=kit|upstream] pd_setup/install_nn.sh [--help | --uninstall]
 
-Builds nn~ if need be (build_nn.sh), and copies nn~, its help patch and the course's patches, with the models and
-sounds that they play, into the folder nn~ of PD_EXTERNALS (the default is ~/Documents/Pd/externals). Each file is
-complete before it takes its place. What was put there is written down in nn~/.installed-by-ravecourse.
+Builds nn~ if necessary (build_nn.sh), and installs it with its help patch, the course's patches, and the models and
+sounds that they play, in the folder nn~ of PD_EXTERNALS (default: ~/Documents/Pd/externals). Each file is written
+completely before it replaces an older one. The installed files are listed in nn~/.installed-by-ravecourse.
 
-  --uninstall   removes exactly the files that were put there. A patch, model or sound that you changed stays.
+  --uninstall   remove exactly the installed files, except patches, models and sounds that you have changed
 
-An nn~ that this script did not put there is never overwritten.
+An nn~ that was not installed by this script is never overwritten.
 TEXT
 }
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
 externals="${PD_EXTERNALS:-$HOME/Documents/Pd/externals}"
-# shellcheck disable=SC2088  # make hands a ~ on as it is
+# shellcheck disable=SC2088  # make does not expand ~
 case "$externals" in "~/"*) externals="$HOME/${externals#??}" ;; esac
 target="$externals/nn~"
 manifest="$target/.installed-by-ravecourse"
@@ -30,27 +30,27 @@ fail() { printf '%s\n' "$@" >&2; exit 1; }
 # sum_of FILE: its checksum and size
 sum_of() { cksum <"$1" | tr ' ' '-'; }
 
-# was_ours NAME: the sum that the manifest has for a file, or nothing
+# was_ours NAME: the checksum of a file in the manifest; empty if it is not listed
 was_ours() {
     [ -f "$manifest" ] || return 0
     awk -v name="$1" '{ sum = $1; sub(/^[^ ]* /, ""); if ($0 == name) print sum }' "$manifest"
 }
 
-# theirs_to_change NAME: whether a file is something that a student may change
+# theirs_to_change NAME: whether students may change a file (patches, models, sounds)
 theirs_to_change() { case "${1##*.}" in pd | ts | wav) ;; *) return 1 ;; esac; }
 
-# put SOURCE NAME: complete under another name first; a file that was changed since is kept beside
+# put SOURCE NAME: install a file under a temporary name, then rename it; a changed file is renamed and kept
 put() {
     local to="$target/$2" ours
     mkdir -p "$(dirname "$to")"
     if [ -e "$to" ]; then
         ours="$(was_ours "$2")"
         if [ -z "$ours" ]; then
-            fail "$to is there already, and this course did not put it there: move it away, or choose another PD_EXTERNALS."
+            fail "$to already exists and was not installed by this course: move it away, or choose another PD_EXTERNALS."
         fi
         if [ "$ours" != "$(sum_of "$to")" ] && ! cmp -s "$1" "$to" && theirs_to_change "$2"; then
             mv "$to" "${to%.*}.yours.${to##*.}"
-            say "You changed $2: it is kept as $(basename "${to%.*}").yours.${to##*.}."
+            say "You changed $2: your version is kept as $(basename "${to%.*}").yours.${to##*.}."
         fi
     fi
     cp "$1" "$to.part"
@@ -59,23 +59,23 @@ put() {
 }
 
 remove() {
-    [ -f "$manifest" ] || { say "Nothing to remove: the course has put no nn~ into $externals."; return 0; }
+    [ -f "$manifest" ] || { say "Nothing to remove: the course has installed no nn~ in $externals."; return 0; }
     local sum name
     while read -r sum name; do
         if [ ! -e "$target/$name" ]; then continue; fi
         if theirs_to_change "$name" && [ "$(sum_of "$target/$name")" != "$sum" ]; then
-            say "You changed $name: it stays."
+            say "You changed $name: it is kept."
         else
             rm -f "$target/$name"
         fi
     done <"$manifest"
     rm -f "$manifest" "$manifest.new"
     find "$target" -depth -type d -empty -exec rmdir {} \; 2>/dev/null || true
-    if [ -d "$target" ]; then say "Removed nn~ from $externals; $target stays, there are files of yours in it."
+    if [ -d "$target" ]; then say "Removed nn~ from $externals. $target is kept because it contains files of yours."
     else say "Removed nn~ from $externals."; fi
 }
 
-# If anything fails on the way, what was put there so far is in the list all the same.
+# If anything fails on the way, the files installed so far are added to the manifest.
 tidy() {
     if [ ! -f "$manifest.new" ]; then return 0; fi
     cat "$manifest.new" >>"$manifest"
@@ -86,25 +86,25 @@ trap tidy EXIT
 
 install_files() {
     local built file sum name
-    say "This builds nn~ and puts it, with its help and patches, into $target."
+    say "Building nn~, then installing it with its help and patches in $target."
     mkdir -p build
-    bash pd_setup/build_nn.sh | tee build/nn-said.txt
-    built="$(tail -n 1 build/nn-said.txt)"
-    [ -f "$built" ] || fail "There is no built nn~ at '$built'."
-    say "Exporting the models that the patches play (a minute the first time)."
+    bash pd_setup/build_nn.sh | tee build/nn-output.txt
+    built="$(tail -n 1 build/nn-output.txt)"
+    [ -f "$built" ] || fail "build_nn.sh reported '$built', which is not a file."
+    say "Exporting the models for the patches (about a minute the first time)."
     if ! "$(bash pd_setup/create_env.sh --print-python)" \
         -c 'import sys; from ravecourse.playback.patch_assets import main; sys.exit(main())' \
         build/patches >build/patches.log 2>&1; then
-        say "That failed, so the patches come without models: $(tail -n 1 build/patches.log)"
+        say "The export failed, so the patches are installed without models: $(tail -n 1 build/patches.log)"
     fi
     for file in "$target"/nn~.pd_* "$target"/nn~.l_* "$target"/nn~.d_* "$externals"/nn~.pd_*; do
         if [ -e "$file" ] && { [ "$(dirname "$file")" = "$externals" ] || [ -z "$(was_ours "$(basename "$file")")" ]; }; then
-            fail "$file is there already, and this course did not put it there: move it away, or choose another PD_EXTERNALS."
+            fail "$file already exists and was not installed by this course: move it away, or choose another PD_EXTERNALS."
         fi
     done
-    mkdir -p "$target" || fail "The folder $target cannot be made: choose another with PD_EXTERNALS=..."
+    mkdir -p "$target" || fail "The folder $target cannot be created: choose another with PD_EXTERNALS=..."
     rm -f "$manifest.new"
-    : >"$manifest.new" || fail "$target cannot be written: choose another folder with PD_EXTERNALS=..."
+    : >"$manifest.new" || fail "Cannot write to $target: choose another folder with PD_EXTERNALS=..."
     for file in pd_setup/patches/*; do
         if [ ! -f "$file" ]; then continue; fi
         case "$(basename "$file")" in
@@ -117,7 +117,7 @@ install_files() {
     done
     if [ -f pd_setup/nn/nn~-help.pd ] && [ ! -f pd_setup/patches/nn~-help.pd ]; then put pd_setup/nn/nn~-help.pd nn~-help.pd; fi
     put "$built" "$(basename "$built")"
-    if [ -f "$manifest" ]; then        # what an older version put there and this one does not have
+    if [ -f "$manifest" ]; then        # remove what an older version installed and this one does not
         while read -r sum name; do
             if ! grep -qF " $name" "$manifest.new" && [ -f "$target/$name" ] && [ "$(sum_of "$target/$name")" = "$sum" ]; then
                 rm -f "$target/$name"

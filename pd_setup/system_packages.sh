@@ -6,24 +6,24 @@ usage() {
     cat <<'TEXT'
 Usage: pd_setup/system_packages.sh [--list | --install] GROUP...
 
-Looks for the programs that a part of the course needs. As root, or where sudo asks for no password, missing
-ones are installed with apt-get; everywhere else the command to type is printed and the exit status is 1.
+Checks for the programs that parts of the course need. As root, or if sudo needs no password, missing ones are
+installed with apt-get; otherwise the command to run is printed and the exit status is 1.
 
 Groups:
-  python     python3-venv   makes the Python environment (not needed with conda)
+  python     python3-venv   creates the Python environment (not needed with conda)
   pd         puredata-core puredata-dev   Pure Data and its header m_pd.h
              g++ cmake make               build nn~
-  browser    chromium       drives the notebooks in the tests (120 MB; any Chrome or Chromium does, or CHROMIUM=program)
-  screen     xvfb puredata-gui   opens the patches where no screen is, in the tests
-  optional   ffmpeg         reads M4A, WMA and other formats that libsndfile does not
+  browser    chromium       opens the notebooks in the tests (120 MB; any Chrome or Chromium works, or CHROMIUM=program)
+  screen     xvfb puredata-gui   opens the patches in the tests on machines without a screen
+  optional   ffmpeg         reads M4A, WMA and other formats that libsndfile cannot
 
 Options:
   --list      only print the packages of the groups
-  --install   install what is missing (the default is the same)
+  --install   install missing packages (the default)
 TEXT
 }
 
-# packages GROUP: the Debian and Ubuntu packages of a group, one a line
+# packages GROUP: the Debian and Ubuntu packages of a group, one per line
 packages() {
     case "$1" in
         python) echo python3; echo python3-venv ;;
@@ -31,11 +31,11 @@ packages() {
         browser) echo chromium; echo fonts-dejavu-core ;;
         screen) echo xvfb; echo puredata-gui ;;
         optional) echo ffmpeg ;;
-        *) echo "No group '$1': choose python, pd, browser, screen or optional." >&2; exit 2 ;;
+        *) echo "Unknown group '$1': choose python, pd, browser, screen or optional." >&2; exit 2 ;;
     esac
 }
 
-# present PACKAGE: whether what the package brings works, wherever it came from
+# present PACKAGE: whether the package's programs are available, however they were installed
 present() {
     case "$1" in
         python3) command -v python3 >/dev/null ;;
@@ -49,7 +49,7 @@ present() {
             command -v google-chrome >/dev/null || command -v google-chrome-stable >/dev/null ||
             command -v chromium-headless-shell >/dev/null || [ -d "/Applications/Google Chrome.app" ] ||
             [ -d /Applications/Chromium.app ] ;;
-        fonts-dejavu-core) present chromium ;;      # a browser that is there has letters
+        fonts-dejavu-core) present chromium ;;      # an installed browser has fonts
         xvfb) command -v Xvfb >/dev/null ;;
         puredata-gui) command -v wish >/dev/null && { command -v pd-gui >/dev/null || [ "$(uname -s)" = Darwin ]; } ;;
         ffmpeg) command -v ffmpeg >/dev/null ;;
@@ -68,7 +68,7 @@ for argument in "$@"; do
 done
 if [ -z "$groups" ]; then usage >&2; exit 2; fi
 
-lean=""       # without what Debian only recommends: a browser for tests needs no printer
+lean=""       # without Debian's recommended packages: a browser for tests needs no printer
 missing=""
 for group in $groups; do
     names="$(packages "$group")"
@@ -84,13 +84,13 @@ done
 if [ -z "$missing" ]; then exit 0; fi
 
 if ! command -v apt-get >/dev/null; then
-    echo "Missing:$missing (Debian's names). This system has no apt-get: install them with its own package manager." >&2
+    echo "Missing:$missing (Debian's package names). This system has no apt-get: install them with its package manager." >&2
     exit 1
 fi
 case "$missing " in
     *" chromium "*)
         if grep -qs '^ID=ubuntu' "${OS_RELEASE:-/etc/os-release}"; then
-            echo "Missing: chromium. Ubuntu has it as a snap only: install Google Chrome, or set CHROMIUM=program." >&2
+            echo "Missing: chromium. Ubuntu offers it only as a snap: install Google Chrome, or set CHROMIUM=program." >&2
             exit 1
         fi ;;
 esac
@@ -99,14 +99,14 @@ if [ "$(id -u)" != 0 ]; then
     if sudo -n true 2>/dev/null; then
         as_root="sudo -n"
     else
-        echo "Missing:$missing. Type this, then try again:" >&2
+        echo "Missing:$missing. Run this command, then try again:" >&2
         echo "  sudo apt-get update && sudo apt-get install -y $lean${missing# }" >&2
         exit 1
     fi
 fi
 echo "Installing with apt-get:$missing"
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-if command -v flock >/dev/null && mkdir -p "$root/build"; then      # two tests may ask at a time
+if command -v flock >/dev/null && mkdir -p "$root/build"; then      # two tests may run this at the same time
     exec 8>"$root/build/apt.lock"
     flock 8
 fi

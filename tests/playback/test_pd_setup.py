@@ -134,9 +134,9 @@ def test_building(box):
 MISSING = [
     ({"cmake_version": "3.9.2"}, "cmake is version 3.9.2"),
     ({"compiler_old": ""}, "cannot compile C++20"),
-    ({"torch": "aarch64\n2.13.0\nTORCH"}, "they must be the same"),
-    ({"torch": "x86_64\n2.13.0\n/nowhere"}, "came without its C++ headers"),
-    ({"system": "SunOS"}, "this is SunOS"),
+    ({"torch": "aarch64\n2.13.0\nTORCH"}, "the architectures must match"),
+    ({"torch": "x86_64\n2.13.0\n/nowhere"}, "has no C++ headers"),
+    ({"system": "SunOS"}, "this system is SunOS"),
     ({"cmake_fails": ""}, "error: no such luck"),
     ({"ldd": "\tlibc10.so => not found"}, "libc10.so => not found"),
 ]
@@ -185,7 +185,7 @@ def test_upstream_is_cloned_at_a_version_and_built(box):
 def test_upstream_without_a_network(box):
     box.say(offline="")
     status, said = box.run("build_nn.sh", NN="upstream")
-    assert status != 0 and "needs a network" in said and "The default, NN=kit, needs neither" in said
+    assert status != 0 and "needs a network connection" in said and "The default, NN=kit, needs neither" in said
     assert not list((box.root / "build").glob("nn_tilde*/")), "nothing half-cloned"
     status, said = box.run("build_nn.sh", NN="downstream")
     assert status != 0 and "choose NN=kit or NN=upstream" in said
@@ -194,7 +194,7 @@ def test_upstream_without_a_network(box):
 def test_upstream_from_a_checkout_says_what_it_needs(box, tmp_path):
     checkout = tmp_path / "their nn tilde"
     status, said = box.run("build_nn.sh", NN="upstream", NN_TILDE_DIR=str(checkout))
-    assert status != 0 and "is no checkout of nn_tilde" in said
+    assert status != 0 and "is not a checkout of nn_tilde" in said
     (checkout / "src" / "json").mkdir(parents=True)
     (checkout / "src" / "CMakeLists.txt").write_text("project(nn)\n")
     (checkout / ".gitmodules").write_text('[submodule "json"]\n\tpath = src/json\n\turl = x\n')
@@ -254,7 +254,7 @@ def test_a_patch_that_was_changed_is_kept(box):
     assert files(target)["patches/01 timbre.pd"] == "#N canvas newer;\n"
     (target / "nn~-help.pd").write_text("with notes\n")
     status, said = box.run("install_nn.sh", "--uninstall")
-    assert "You changed nn~-help.pd: it stays" in said
+    assert "You changed nn~-help.pd: it is kept" in said
     assert set(files(target)) == {"patches/01 timbre.yours.pd", "patches/new one.pd", "nn~-help.pd"}
 
 
@@ -290,21 +290,21 @@ def test_an_nn_of_somebody_else_is_left_alone(box, place):
     (target / place).parent.mkdir(parents=True)
     (target / place).write_text("theirs\n")
     status, said = box.run("install_nn.sh")
-    assert status != 0 and "this course did not put it there" in said and files(target) == {place: "theirs\n"}
+    assert status != 0 and "was not installed by this course" in said and files(target) == {place: "theirs\n"}
     box.run("uninstall_nn.sh")
     assert files(target) == {place: "theirs\n"}
 
 
 def test_checking(box):
     status, said = box.run("check_nn.sh")
-    assert status != 0 and "type make pd-install" in said
+    assert status != 0 and "run make pd-install" in said
     assert box.run("install_nn.sh")[0] == 0
     status, said = box.run("check_nn.sh", MODEL="my model.ts")
     assert status == 0 and "uses the libtorch in /torch/lib" in said and "Next: in Pure Data" in said, said
     assert f"|{box.home}/Documents/Pd/externals/nn~|{box.home}/my model.ts|" in box.calls
     box.say(proof="1")
     status, said = box.run("check_nn.sh")
-    assert status != 0 and "does not do what it should" in said
+    assert status != 0 and "does not work correctly" in said
     box.say(ldd="\tlibtorch_cpu.so => not found")
     status, said = box.run("check_nn.sh")
     assert status != 0 and "moved or deleted" in said
@@ -341,4 +341,4 @@ def test_for_real(project, tmp_path, externals):
     (tmp_path / "my externals" / "nn~").mkdir()
     (tmp_path / "my externals" / "nn~" / "nn~.pd_linux").write_text("no library\n")
     ran = subprocess.run(["bash", "pd_setup/check_nn.sh"], cwd=project, env=settings, capture_output=True, text=True)
-    assert ran.returncode != 0 and "is not made for this machine" in ran.stderr
+    assert ran.returncode != 0 and "was not built for this machine" in ran.stderr

@@ -189,7 +189,7 @@ def test_when_pip_fails_the_log_is_shown_and_the_next_run_starts_anew(sandbox: S
     (sandbox.root / ".venv" / "half-made").touch()
     sandbox.say(pip_status=0)
     again = sandbox.create()
-    assert again.returncode == 0 and "half-made" in again.stdout
+    assert again.returncode == 0 and "incomplete" in again.stdout
     assert not (sandbox.root / ".venv" / "half-made").exists()
     assert sandbox.stamps() == [".env-stamp-venv"]
 
