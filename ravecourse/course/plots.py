@@ -238,4 +238,4 @@ def _smooth(values: Sequence[float]) -> list[float]:
 
 
 def _unit(name: str) -> str:
-    return {"kl": "nats", "log_mel": "log10 units", "validation_log_mel": "log10 units"}.get(name, "loss")
+    return {"kl": "2 x KL (nats)", "log_mel": "log10 units", "validation_log_mel": "log10 units"}.get(name, "loss")

@@ -329,7 +329,7 @@ def test_a_curve_holds_what_was_told_and_few_points() -> None:
     x, y = axes["spectral"].lines[0].get_data()
     assert len(x) <= 501 and x[-1] == 3000 and y[-1] == 1 / 3000
     assert axes["spectral"].lines[1].get_data()[0].tolist() == [2000]  # held out, once
-    assert axes["spectral"].get_yscale() == "log" and axes["kl"].get_ylabel() == "nats"
+    assert axes["spectral"].get_yscale() == "log" and axes["kl"].get_ylabel() == "2 x KL (nats)"
     assert any(text.get_text() == "phase two" for text in axes["kl"].texts)
 
 

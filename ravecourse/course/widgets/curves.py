@@ -120,7 +120,7 @@ class LiveCurves(CourseWidget):
         border = None
         if self.progress is not None and self.progress.phase_two_start < self.progress.end:
             border = self.progress.phase_two_start
-        finish_losses(axis, name, points, border)
+        finish_losses(axis, name, sorted([*points, *(held_out or [])]), border)
 
     def _start(self, now: float, step: int) -> None:
         """A training begins or goes on: forget an earlier stop, and show the widget if it is not shown."""
