@@ -8,17 +8,21 @@ from torch import Tensor
 from ravecourse.model.latent import kl_divergence
 
 
-def uncentred(z: Tensor, mean: Tensor, directions: Tensor, size: int) -> Tensor:
-    return directions[:size].T @ (directions[:size] @ z)
+def swapped(a: Tensor, b: Tensor, directions: Tensor, size: int) -> Tensor:
+    return a + directions[:size].T @ (directions[:size] @ (b - a))
 
 
-def coordinates(z: Tensor, mean: Tensor, directions: Tensor, size: int) -> Tensor:
-    return directions[:size] @ (z - mean[:, None])
+def coordinates(a: Tensor, b: Tensor, directions: Tensor, size: int) -> Tensor:
+    return directions[:size] @ a
 
 
-def columns(z: Tensor, mean: Tensor, directions: Tensor, size: int) -> Tensor:
+def columns(a: Tensor, b: Tensor, directions: Tensor, size: int) -> Tensor:
     kept = directions[:, :size]
-    return kept @ (kept.T @ (z - mean[:, None])) + mean[:, None]
+    return b + kept @ (kept.T @ (a - b))
+
+
+def half(a: Tensor, b: Tensor, directions: Tensor, size: int) -> Tensor:
+    return directions[:size].T @ (directions[:size] @ a)
 
 
 def averaged_first(mean: Tensor, std: Tensor) -> list[int]:
@@ -32,15 +36,18 @@ def equal_power(a: Tensor, b: Tensor) -> Tensor:
 
 
 WRONG = {
-    "keep": [
-        (uncentred, "taken away"),
-        (coordinates, "come back"),
+    "hybrid": [
+        (swapped, "swapped"),
+        (coordinates, "transpose"),
         (columns, "columns"),
-        (lambda z, mean, directions, size: z, "Nothing was left out"),
+        (half, "in yours they are 0"),
+        (lambda a, b, directions, size: b + half(a, b, directions, size), "added whole"),
+        (lambda a, b, directions, size: torch.cat([a[:size], b[size:]]), "were not used"),
+        (lambda a, b, directions, size: a, "unchanged"),
     ],
     "dead": [
         (averaged_first, "each frame first"),
-        (lambda mean, std: (std.mean((0, 2)) > 0.9).nonzero().flatten().tolist(), "alone is not death"),
+        (lambda mean, std: (std.mean((0, 2)) > 0.9).nonzero().flatten().tolist(), "alone does not make"),
         (lambda mean, std: (kl_divergence(mean, std) > 0.01).nonzero().flatten().tolist(), "alive"),
         (lambda mean, std: kl_divergence(mean, std), "expected"),
         (
@@ -50,7 +57,7 @@ WRONG = {
         (lambda mean, std: kl_divergence(mean, std) <= 0.01, "mask"),
     ],
     "collapsing": [
-        ([0.01, 0.001], "turned round"),
+        ([0.01, 0.001], "other way round"),
         ([3], "one more"),
         ([3, 1, 0.01, 0.001], "not all"),
         ([2], "none of"),

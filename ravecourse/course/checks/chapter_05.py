@@ -1,4 +1,4 @@
-"""Exercises of chapter 05: directions kept, dead dimensions, who collapses, a crossfade of latents.
+"""Exercises of chapter 05: a hybrid of two latents, dead dimensions, which models collapse, a crossfade of latents.
 
 Notebook: 05.
 """
@@ -14,42 +14,40 @@ from ravecourse.model import ALIVE_NATS, LatentStatistics, kl_divergence
 from .feedback import Verdict, ask, compare, exercise
 
 BETAS = (3.0, 1.0, 0.01, 0.001)  # of exercise 5.3
-GAIN, NATS, DIMENSIONS = 5.0, 1.5, 8  # what a used latent brings, and what it costs
+GAIN, NATS, DIMENSIONS = 5.0, 1.5, 8  # what a latent in use gains, and what it costs
 
 
 @exercise(
     "05",
-    "Three steps: take the mean away, multiply by the first rows to get `size` numbers a frame, multiply "
-    "by the same rows turned round (their transpose) and add the mean.",
+    "directions[:size] @ z gives the coordinates along the first directions, and directions[:size].T @ those comes back to D "
+    "numbers. Begin with b: by what does the result differ from it, and along which directions?",
 )
-def keep(answer: Callable[..., Any]) -> Verdict:
-    """Judge `keep(z, mean, directions, size)` for several sizes. Notebook: 05."""
+def hybrid(answer: Callable[..., Any]) -> Verdict:
+    """Judge `hybrid(a, b, directions, size)` for several sizes. Notebook: 05."""
     for size, latents in ((2, 6), (1, 4), (16, 16), (5, 16)):
-        z, mean, directions = _latent(latents, seed=size)
-        centred, rows = z - mean[:, None], directions[:size]
-        coordinates = rows @ centred
-        expected = rows.T @ coordinates + mean[:, None]
-        given = ask(answer, z, mean, directions, size)
-        if isinstance(given, Tensor) and given.shape == coordinates.shape != expected.shape:
+        (a, mean, directions), (b, _, _) = _latent(latents, seed=size), _latent(latents, seed=size + 100)
+        rows = directions[:size]
+        expected = b + rows.T @ (rows @ (a - b))
+        given = ask(answer, a, b, directions, size)
+        if isinstance(given, Tensor) and given.shape == (size, a.shape[1]) != expected.shape:
             return Verdict(
                 False,
-                f"Your result has {size} numbers a frame: the coordinates along the directions. The "
-                f"decoder needs all {latents}: come back with the transpose of the same rows.",
+                f"Your result has {size} numbers per frame: the coordinates along the directions. The decoder needs all "
+                f"{latents}: multiply by the transpose of the same rows.",
             )
-        columns = directions[:, :size]
-        last = directions[latents - size :]
+        columns, last = directions[:, :size], directions[latents - size :]
+        centre = mean[:, None]
         usual = {
-            "The mean was not taken away before turning: what is dropped should rest at the mean, not at 0.": rows.T
-            @ (rows @ z),
-            "The mean is missing at the end.": rows.T @ coordinates,
-            "The mean is added at the end and was never taken away.": rows.T @ (rows @ z) + mean[:, None],
-            "The directions are the rows, directions[:size]; yours are columns.": columns @ (columns.T @ centred)
-            + mean[:, None],
-            "Yours keeps the last directions; the strongest come first.": last.T @ (last @ centred) + mean[:, None],
-            "Those are the first dimensions as they are; the directions were not used.": torch.cat(
-                [z[:size], mean[size:, None].expand(-1, z.shape[1])]
-            ),
-            "Nothing was left out.": z,
+            "The sounds are swapped: `a` belongs to the first directions, `b` to the others.": a
+            + rows.T @ (rows @ (b - a)),
+            "The others follow `b`; in yours they are 0.": rows.T @ (rows @ a),
+            "The others follow `b`; in yours they rest at the mean.": centre + rows.T @ (rows @ (a - centre)),
+            "`b` is added whole: along the first directions yours is the sum of both.": b + rows.T @ (rows @ a),
+            "The directions are the rows, directions[:size]; yours are columns.": b + columns @ (columns.T @ (a - b)),
+            "Yours takes the last directions from `a`; the strongest come first.": b + last.T @ (last @ (a - b)),
+            "Those are the first dimensions of `a`; the directions were not used.": torch.cat([a[:size], b[size:]]),
+            "That is `a`, unchanged.": a,
+            "That is `b`, unchanged.": b,
         }
         verdict = compare(
             given,
@@ -61,10 +59,10 @@ def keep(answer: Callable[..., Any]) -> Verdict:
         )
         if not verdict.right:
             return verdict
-    return Verdict(True, "What is kept is kept, and the rest is at its mean, for 4 sizes.")
+    return Verdict(True, "`a` along the first directions, `b` along the others, for 4 sizes; the mean cancels.")
 
 
-@exercise("05", "losses.kl_divergence(mean, std) gives one value for each dimension. Which of them are 0.01 or less?")
+@exercise("05", "latent.kl_divergence(mean, std) gives one value for each dimension. Which of them are 0.01 or less?")
 def dead(answer: Callable[..., Any]) -> Verdict:
     """Judge `dead(mean, std)` on latents with dimensions that are made dead. Notebook: 05."""
     for seed in range(3):
@@ -75,7 +73,7 @@ def dead(answer: Callable[..., Any]) -> Verdict:
         if _is_mask(answered):
             return Verdict(
                 False,
-                "That is a mask: True or False for each dimension. The numbers of the dimensions are asked for; "
+                "That is a mask: True or False for each dimension. Return the numbers of the dimensions; "
                 "`.nonzero().flatten().tolist()` turns a mask into them.",
             )
         given = _numbers(answered)
@@ -88,24 +86,24 @@ def dead(answer: Callable[..., Any]) -> Verdict:
         wide = {float(d) for d in range(size) if std[0, d].mean() > 0.9}
         mistakes = {
             "Those are the ones that are alive.": {float(d) for d in range(size)} - {float(d) for d in expected},
-            "Take the KL of each frame first and average then: a mean that swings around 0 averages to 0, and is not "
+            "Compute the KL of each frame first, then average: a mean that swings around 0 averages to 0, and is not "
             "dead.": {float(d) for d in range(size) if flat[d] <= ALIVE_NATS},
-            "A large standard deviation alone is not death: the mean may still move and tell something.": wide,
-            "A mean that stands still is not enough: a standard deviation other than 1 costs as well.": {
+            "A large standard deviation alone does not make it dead: the mean may still carry information.": wide,
+            "A constant mean is not enough: a standard deviation other than 1 has a KL as well.": {
                 float(d) for d in range(size) if float(0.5 * mean[0, d].square().mean()) <= ALIVE_NATS
             },
-            "That is how many. The question is which ones.": {float(len(expected))},
+            "That is how many there are. Return which ones.": {float(len(expected))},
         }
         words = (
-            f"Dead dimensions differ.\n  yours:    {_listed(given)}\n  expected: {expected}\n  KL (nats): "
+            f"The dead dimensions differ.\n  yours:    {_listed(given)}\n  expected: {expected}\n  KL (nats): "
             + ", ".join(f"{value:.3f}" for value in price.tolist())
         )
         said = next((sentence for sentence, mistake in mistakes.items() if mistake == given), "")
         return Verdict(False, f"{words}\n{said}".rstrip())
-    return Verdict(True, "The dead ones are found in 3 latents.")
+    return Verdict(True, "The dead dimensions of 3 latents are found.")
 
 
-@exercise("05", "A used latent costs beta * 2 * 8 dimensions * 1.5 nats = beta * 24, and saves 5.")
+@exercise("05", "A latent in use costs beta * 2 * 8 dimensions * 1.5 nats = beta * 24, and reduces the distance by 5.")
 def collapsing(answer: Any) -> Verdict:
     """Judge which of the four betas of exercise 5.3 lead to a collapse. Notebook: 05."""
     given = _numbers(answer)
@@ -119,15 +117,16 @@ def collapsing(answer: Any) -> Verdict:
     if strange:
         return Verdict(False, f"{_listed(set(strange))} is none of the four betas: 3, 1, 0.01 and 0.001.")
     mistakes = {
-        "Turned round: beta is the price. The higher it is, the more it pays to say nothing.": set(BETAS) - expected,
-        "One more of them pays more than it gains.": {3.0},
-        "Not all of them: where the price is low, the latent is worth it.": set(BETAS),
+        "The other way round: beta is the price. The higher it is, the less information is worth its cost.": set(BETAS)
+        - expected,
+        "There is one more for which the cost is higher than the gain.": {3.0},
+        "Not all of them: where beta is low, information is worth its cost.": set(BETAS),
     }
     said = next((sentence for sentence, mistake in mistakes.items() if mistake == given), "")
     return Verdict(
         False,
-        f"Yours: {_listed(given)}. A latent that is used saves {GAIN:g}. Work out what it costs with "
-        f"each beta: beta * 2 * KL, and the KL is the sum over 8 dimensions.\n{said}".rstrip(),
+        f"Yours: {_listed(given)}. A latent in use reduces the distance by {GAIN:g}. Work out what "
+        f"it costs with each beta: beta * 2 * KL, and the KL is the sum over 8 dimensions.\n{said}".rstrip(),
     )
 
 
@@ -141,23 +140,23 @@ def crossfade(answer: Callable[..., Any]) -> Verdict:
         power = weight * torch.pi / 2
         open_end = torch.arange(frames) / frames
         usual = {
-            "That is an equal-power fade. Latents are places, not signals: linear weights stay between the two.": torch.cos(
+            "That is an equal-power fade. Latents are points, not signals: linear weights stay between the two.": torch.cos(
                 power
             )
             * a
             + torch.sin(power) * b,
             "Yours goes from b to a.": torch.lerp(b, a, weight),
             "The last frame is not quite b: the weights must reach 1, so divide by F - 1.": torch.lerp(a, b, open_end),
-            "That is the middle between the two, the same in every frame; the weight goes from 0 to 1.": (a + b) / 2,
-            "The square roots of the weights make an equal-power fade; linear is asked for.": (1 - weight).sqrt() * a
+            "That is the middle between the two in every frame; the weight should go from 0 to 1.": (a + b) / 2,
+            "Square roots of the weights make an equal-power fade; use linear weights.": (1 - weight).sqrt() * a
             + weight.sqrt() * b,
-            "Half of each is placed one after the other; every frame should have its own mixture.": torch.cat(
+            "That is half of one followed by half of the other; every frame should have its own mixture.": torch.cat(
                 [a[:, : frames // 2], b[:, frames // 2 :]], 1
             ),
         }
         if latents == frames:
-            usual["The weights go along the dimensions; they have to go along the frames, the last axis."] = torch.lerp(
-                a, b, weight[:, None]
+            usual["The weights vary along the dimensions; they should vary along the frames, the last axis."] = (
+                torch.lerp(a, b, weight[:, None])
             )
         verdict = compare(
             ask(answer, a, b), torch.lerp(a, b, weight), f"the fade over {frames} frames", usual=usual, draw=True
