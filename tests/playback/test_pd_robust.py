@@ -265,7 +265,7 @@ def test_models_that_are_put_together_wrong(tmp_path, externals):
     ran = survived(play(Patch("echo.ts forward 64", messages=messages), noise(), tmp_path, externals))
     assert "instead of a tensor" in ran.console and "'nowhere' cannot be used: there is no such method" in ran.console
     assert "no list today" in ran.console and "itself.ts has no method that nn~ can play" in ran.console
-    assert "takes 900 and gives 1 signals, this object has 1 and 1" in ran.console
+    assert "has 900 input and 1 output signals, this object has 1 and 1" in ran.console
 
 
 @pytest.mark.parametrize("buffer", [0, 512, 4096])

@@ -4,8 +4,8 @@
 // Three kinds of threads are involved. The audio callback calls process(), which never waits, locks, allocates, throws
 // or starts a thread. (With buffer 0, and only then, it runs the model.) restart() belongs to the same thread, between
 // calls of process(), and may lock. The message thread calls everything else; in Pd it is the same thread as the audio
-// callback. The worker and the loader belong to the engine. In batch mode (rendering faster than real time) the caller
-// waits for commands and blocks, so the result is the same every time.
+// callback. The worker and the loader belong to the engine. In batch mode (rendering faster than real time) one thread
+// makes all calls, and waits for commands and blocks, so the result is the same every time.
 #pragma once
 
 #include <atomic>

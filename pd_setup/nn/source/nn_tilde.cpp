@@ -131,22 +131,22 @@ bool is_regular_file(const std::string& path) {
 
 // The full path of a model: beside the patch or in Pd's search path, with or without ".ts".
 std::string find_file(t_canvas* canvas, const std::string& name) {
-    for (const std::string& tried : {name, name + ".ts"}) {
-        if (tried.empty() || tried.size() > MAXPDSTRING / 2) return name;
-        char made[MAXPDSTRING], folder[MAXPDSTRING], *base = nullptr;
-        canvas_makefilename(canvas, tried.c_str(), made, sizeof made);
-        if (is_regular_file(made)) return made;
+    for (const std::string& candidate : {name, name + ".ts"}) {
+        if (candidate.empty() || candidate.size() > MAXPDSTRING / 2) return name;
+        char path[MAXPDSTRING], folder[MAXPDSTRING], *base = nullptr;
+        canvas_makefilename(canvas, candidate.c_str(), path, sizeof path);
+        if (is_regular_file(path)) return path;
         struct stat about{};
-        if (stat(made, &about) == 0) continue;  // a folder or a pipe: opening it might block
-        const int file = canvas_open(canvas, tried.c_str(), "", folder, &base, sizeof folder, 1);
+        if (stat(path, &about) == 0) continue;  // a folder or a pipe: opening it might block
+        const int file = canvas_open(canvas, candidate.c_str(), "", folder, &base, sizeof folder, 1);
         if (file < 0) continue;
         sys_close(file);
         const std::string found = std::string(folder) + "/" + base;
         if (is_regular_file(found)) return found;
     }
-    char made[MAXPDSTRING];
-    canvas_makefilename(canvas, name.c_str(), made, sizeof made);
-    return made;
+    char path[MAXPDSTRING];
+    canvas_makefilename(canvas, name.c_str(), path, sizeof path);
+    return path;
 }
 
 bool has_arguments(Object* x, int count, int needed, const char* usage) {

@@ -115,23 +115,23 @@ void Engine::State::report_mismatches(const Session& session) {
         has_outs = outs;
     }
     if (m.in_channels != has_ins || m.out_channels != has_outs)
-        report(Event::note, "'" + m.name + "' takes " + std::to_string(m.in_channels) + " and gives " +
-                                std::to_string(m.out_channels) + " signals, this object has " + std::to_string(has_ins) +
+        report(Event::note, "'" + m.name + "' has " + std::to_string(m.in_channels) + " input and " +
+                                std::to_string(m.out_channels) + " output signals, this object has " + std::to_string(has_ins) +
                                 " and " + std::to_string(has_outs) +
                                 ": signals without a counterpart are silent. Create the object again to get them all");
-    const double made = session.model->info().sample_rate, plays = meters.sample_rate.load();
-    if (made > 0 && std::abs(made - plays) > 0.5)
-        report(Event::note, "the model was trained at " + format_number(made) + " Hz and Pd runs at " + format_number(plays) +
-                                " Hz: pitch and tempo are off");
+    const double model_rate = session.model->info().sample_rate, pd_rate = meters.sample_rate.load();
+    if (model_rate > 0 && std::abs(model_rate - pd_rate) > 0.5)
+        report(Event::note, "the model was trained at " + format_number(model_rate) + " Hz and Pd runs at " +
+                                format_number(pd_rate) + " Hz: pitch and tempo are wrong");
 }
 
 // Free sessions that are no longer used. The worker does this, because freeing a model takes long.
 void Engine::State::free_retired() {
-    std::vector<std::shared_ptr<Session>> gone;  // freed after the lock is released
+    std::vector<std::shared_ptr<Session>> unused;  // freed after the lock is released
     std::lock_guard lock(mutex);
     for (auto i = sessions.begin(); i != sessions.end();) {
         if ((*i)->retired.load(std::memory_order_acquire) && *i != newest) {
-            gone.push_back(std::move(*i));
+            unused.push_back(std::move(*i));
             i = sessions.erase(i);
         } else {
             ++i;
