@@ -26,7 +26,7 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from ravecourse import upstream  # noqa: E402
-from ravecourse.config import preset, training_preset  # noqa: E402
+from ravecourse.config import training_preset  # noqa: E402
 from ravecourse.export import export_model  # noqa: E402
 from ravecourse.model import RAVE  # noqa: E402
 from ravecourse.training import Learner  # noqa: E402
@@ -185,17 +185,14 @@ def _call(module: nn.Module, method: str, given: Tensor) -> Call:
 
 
 def learner_for(name: str, theirs: nn.Module, batch: int, samples: int) -> Learner:
-    """Our learner with the original's model, critics, losses and pace."""
-    made_from = preset("v1" if name == "v1" else "v2")
-    capacity = 48 if name == "v2_small" else made_from.scale_capacity
-    config = replace(
-        upstream.read(made(name)).model.config,
-        scale_capacity=capacity,
-        periods=made_from.periods,
-        period_capacity=capacity,
-    )
+    """Our learner with the original's model, discriminators, losses and pace."""
+    config = upstream.read(made(name)).model.config
+    discriminator = training_preset(config.architecture).discriminator
+    if name == "v2_small":
+        discriminator = replace(discriminator, scale_capacity=48, period_capacity=48)
     settings = training_preset(
         config.architecture,
+        discriminator=discriminator,
         batch_size=batch,
         crop_samples=samples,
         phase_one_steps=10,
@@ -206,7 +203,7 @@ def learner_for(name: str, theirs: nn.Module, batch: int, samples: int) -> Learn
     for part, same in (
         (learner.model.encoder, theirs.encoder),
         (learner.model.decoder, theirs.decoder),
-        (learner.critics, theirs.discriminator),
+        (learner.discriminator, theirs.discriminator),
     ):
         counts = [sum(p.numel() for p in module.parameters()) for module in (part, same)]
         if counts[0] != counts[1]:
@@ -240,10 +237,10 @@ def compare_training(name: str, seconds: float, threads: int, batch: int, sample
     rates["phase one"] = timed("phase one", lambda: learner.step(audio, 0, 10), 1)
     learner.enter_phase_two()
     theirs.warmed_up = True
-    critics = timed("critics", lambda: learner.step(audio, 0, 0), 0)
+    discriminator = timed("discriminator", lambda: learner.step(audio, 0, 0), 0)
     decoder = timed("decoder", lambda: learner.step(audio, 1, 0), 1)
     share = 1 / theirs.update_discriminator_every
-    rates["phase two"] = {side: share * critics[side] + (1 - share) * decoder[side] for side in critics}
+    rates["phase two"] = {side: share * discriminator[side] + (1 - share) * decoder[side] for side in discriminator}
     for phase, mean in rates.items():
         print(
             f"{name:10} {phase}, {label}: ours {1 / mean['ours']:.3f} steps/s, original {1 / mean['original']:.3f}, "

@@ -1,4 +1,4 @@
-"""What a model is and how it is trained: two frozen records, their presets, and their JSON.
+"""What a model is, its discriminator and how both are trained: frozen records, their presets, and their JSON.
 
 Notebook: 03 (models), 04 and 06 (training).
 """
@@ -39,12 +39,6 @@ class ModelConfig:
     # Transposed convolutions centred (True) or causal. Causal models as published have True, and strided convolutions
     # that end at the first sample of their group; the kit's own see the whole group, which costs no delay.
     lookahead_upsampling: bool = True
-    scales: int = 3  # multi-scale discriminator
-    scale_capacity: int = 16
-    scale_layers: int = 4
-    scale_strides: int = 4
-    periods: tuple[int, ...] = ()  # multi-period discriminator
-    period_capacity: int = 32
 
     def __post_init__(self) -> None:
         problems = [
@@ -86,13 +80,32 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, text: str) -> "ModelConfig":
-        """Read `to_json` back.
+        """Read `to_json` back, also from files that kept the discriminator's sizes beside the model's.
 
         Raises:
             RaveCourseError: a field is unknown or missing (the file is of another version).
         Notebook: 03.
         """
-        return _from_json(cls, text)
+        values = json.loads(text)
+        return _from_values(cls, {name: v for name, v in values.items() if name not in DISCRIMINATOR_FIELDS})
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """The sizes of the discriminators of phase two. They shape a training, and no weight of the model.
+
+    Source: RAVE (arXiv 2111.05011), section 3.2; the published `v2` settings. Notebook: 06.
+    """
+
+    scales: int = 3  # multi-scale: at full rate, half, a quarter ...
+    scale_capacity: int = 16
+    scale_layers: int = 4
+    scale_strides: int = 4
+    periods: tuple[int, ...] = ()  # multi-period: one for each
+    period_capacity: int = 32
+
+
+DISCRIMINATOR_FIELDS = {field.name for field in dataclasses.fields(DiscriminatorConfig)}
 
 
 @dataclass(frozen=True)
@@ -120,6 +133,7 @@ class TrainingConfig:
     adversarial_weight: float = 1.0
     feature_matching_weight: float = 10.0
     relative_feature_matching: bool = False  # v2: divide by the size of the feature, leave out the first
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
     discriminator_every: int = 2  # phase two: each n-th step updates the discriminator, the others the generator
     gain_db: float = 6.0  # augmentations: largest change; 0 switches one off
     phase_probability: float = 0.5
@@ -160,13 +174,22 @@ class TrainingConfig:
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> "TrainingConfig":
-        """Read `to_json` back; raises RaveCourseError for unknown fields. Notebook: 04."""
-        return _from_json(cls, text)
+    def from_json(cls, text: str, model_text: str = "{}") -> "TrainingConfig":
+        """Read `to_json` back.
+
+        Args:
+            model_text: the model's JSON beside it, where earlier versions kept the sizes of the discriminator.
+        Raises:
+            RaveCourseError: a field is unknown or missing.
+        Notebook: 04.
+        """
+        values = json.loads(text)
+        earlier = {name: v for name, v in json.loads(model_text).items() if name in DISCRIMINATOR_FIELDS}
+        discriminator = _from_values(DiscriminatorConfig, values.pop("discriminator", earlier))
+        return replace(_from_values(cls, values), discriminator=discriminator)
 
 
-def _from_json(cls: type, text: str) -> Any:
-    values = json.loads(text)
+def _from_values(cls: type, values: dict[str, Any]) -> Any:
     known = {f.name for f in dataclasses.fields(cls)}
     unknown = sorted(set(values) - known)
     if unknown:
@@ -198,7 +221,6 @@ PRESETS: dict[str, ModelConfig] = {
         noise_strides=(4, 2),
         noise_capacity=32,
         bias=True,
-        scale_capacity=8,
     ),
     # For playing against one's own sound: half the bands and half the hop of `tiny`, and it never looks ahead.
     "low_latency": ModelConfig(
@@ -215,7 +237,6 @@ PRESETS: dict[str, ModelConfig] = {
         noise_strides=(4, 2),
         noise_capacity=32,
         bias=True,
-        scale_capacity=8,
     ),
     "small": ModelConfig(
         preset="small",
@@ -227,8 +248,6 @@ PRESETS: dict[str, ModelConfig] = {
         noise_bands=5,
         noise_strides=(4, 4, 2),
         bias=True,
-        periods=(2, 3, 5),
-        period_capacity=16,
     ),
     "v1": ModelConfig(
         preset="v1",
@@ -239,7 +258,6 @@ PRESETS: dict[str, ModelConfig] = {
         pqmf="kaiser",
         noise_bands=5,
         noise_strides=(4, 4, 4),
-        scale_capacity=64,
     ),
     "v2": ModelConfig(
         preset="v2",
@@ -249,9 +267,6 @@ PRESETS: dict[str, ModelConfig] = {
         latent_size=128,
         pqmf="kaiser",
         dilations=((1, 3, 9), (1, 3, 9), (1, 3, 9), (1, 3)),
-        scale_capacity=96,
-        periods=(2, 3, 5, 7, 11),
-        period_capacity=96,
     ),
 }
 
@@ -271,6 +286,7 @@ TRAINING_PRESETS: dict[str, TrainingConfig] = {
         beta_ramp_steps=1500,
         waveform_steps=300,
         band_stft_scales=(256, 128, 64, 32),
+        discriminator=DiscriminatorConfig(scale_capacity=8),
         validation_every=500,
         checkpoint_every=250,
     ),
@@ -289,6 +305,7 @@ TRAINING_PRESETS: dict[str, TrainingConfig] = {
         beta_ramp_steps=1500,
         waveform_steps=300,
         band_stft_scales=(512, 256, 128, 64),
+        discriminator=DiscriminatorConfig(scale_capacity=8),
         validation_every=500,
         checkpoint_every=250,
     ),
@@ -308,8 +325,15 @@ TRAINING_PRESETS: dict[str, TrainingConfig] = {
         band_stft_scales=(512, 256, 128, 64, 32),
         feature_matching_weight=20.0,
         relative_feature_matching=True,
+        discriminator=DiscriminatorConfig(periods=(2, 3, 5), period_capacity=16),
     ),
-    "v1": TrainingConfig(phase_one_steps=1_500_000, phase_two_steps=1_500_000, learning_rate=1e-3, cosine_decay=True),
+    "v1": TrainingConfig(
+        phase_one_steps=1_500_000,
+        phase_two_steps=1_500_000,
+        learning_rate=1e-3,
+        cosine_decay=True,
+        discriminator=DiscriminatorConfig(scale_capacity=64),
+    ),
     "v2": TrainingConfig(
         phase_one_steps=1_000_000,
         phase_two_steps=1_500_000,
@@ -320,6 +344,7 @@ TRAINING_PRESETS: dict[str, TrainingConfig] = {
         beta_ramp_steps=20_000,
         feature_matching_weight=20.0,
         relative_feature_matching=True,
+        discriminator=DiscriminatorConfig(scale_capacity=96, periods=(2, 3, 5, 7, 11), period_capacity=96),
         discriminator_every=4,
     ),
 }

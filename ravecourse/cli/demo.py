@@ -37,7 +37,7 @@ from ravecourse.training import (
     train,
 )
 
-from .demo_report import Distances, Facts, write
+from .demo_report import DemoResults, Distances, write
 
 INSTRUMENT = "strings"  # of the bundled ones, the one that is learned
 PHASE_ONE_SHARE = 0.7  # of the time for training
@@ -146,7 +146,7 @@ def run(
     print(result.message)
 
     _say(5, "Export, and a recording that it has never heard, block by block")
-    facts = _play(store, held_out, out, report, result.seconds, plan.threads, data)
+    results = _play(store, held_out, out, report, result.seconds, plan.threads, data)
 
     _say(6, "Pictures and the report")
     output, _ = audio.read(out / "output.wav")
@@ -159,7 +159,7 @@ def run(
     )
     plots.save(figure, out / "spectrograms.png")
     plots.save(plots.losses(out / "run" / LOSSES_NAME), out / "losses.png")
-    write(out / "report.md", replace(facts, total_seconds=time.perf_counter() - began))
+    write(out / "report.md", replace(results, total_seconds=time.perf_counter() - began))
     print(
         f"Done in {clock(time.perf_counter() - began)}. Listen to {out / 'input.wav'} and {out / 'output.wav'}, "
         f"look at {out / 'spectrograms.png'}, read {out / 'report.md'}."
@@ -234,9 +234,10 @@ def _held_out(store: Dataset) -> Tensor:
 
 def _play(
     store: Dataset, held_out: Tensor, out: Path, report: Report, seconds: float, count: int, data: Path | None
-) -> Facts:
+) -> DemoResults:
     """Export, reload, play, measure."""
     trained = checkpoint.load(out / "run")
+    assert trained.training_config is not None  # it was trained here
     export_torchscript(
         out / "run",
         out / "model.ts",
@@ -262,10 +263,11 @@ def _play(
         "input": (audio.rms_db(held_out), audio.peak_db(held_out)),
         "output": (audio.rms_db(output), audio.peak_db(output)),
     }
-    return Facts(
+    return DemoResults(
         learned_from=f"your recordings in {data}" if data else f"the bundled instrument {INSTRUMENT!r}",
         report=report,
         checkpoint=trained,
+        training=trained.training_config,
         training_seconds=seconds,
         total_seconds=0.0,
         metadata=loaded.metadata,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ravecourse.config import TrainingConfig
 from ravecourse.dataset import Report
 from ravecourse.files import write_text
 from ravecourse.model import Checkpoint, fidelity_table
@@ -27,12 +28,13 @@ class Distances:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the report tells. Notebook: 00."""
+class DemoResults:
+    """What the demo measured, for its report. Notebook: 00."""
 
     learned_from: str
     report: Report
     checkpoint: Checkpoint
+    training: TrainingConfig
     training_seconds: float
     total_seconds: float
     metadata: Mapping[str, Any]  # of the exported file
@@ -46,25 +48,25 @@ class Facts:
     threads: int
 
 
-def write(path: Path, facts: Facts) -> None:
+def write(path: Path, results: DemoResults) -> None:
     """Write the report as Markdown. Notebook: 00."""
-    write_text(path, text(facts))
+    write_text(path, text(results))
 
 
-def text(facts: Facts) -> str:
+def text(results: DemoResults) -> str:
     """The report as Markdown. Notebook: 00."""
-    model, config = facts.checkpoint.model_config, facts.checkpoint.training_config
-    meta, speed, rate = facts.metadata, facts.speed, facts.checkpoint.model_config.sample_rate
+    model, config = results.checkpoint.model_config, results.training
+    meta, speed, rate = results.metadata, results.speed, results.checkpoint.model_config.sample_rate
     latents = model.sample_rate / model.hop_length
     delay = meta["delay_samples"]
-    buffer = facts.safe_buffer or facts.play_buffer
-    sizes = fidelity_table(facts.checkpoint.model["fidelity"])
-    rows = [f"| {name} | {d.log_mel:.3f} | {d.spectral:.2f} |" for name, d in facts.distances.items()]
-    left_out = [f"- {name}: {reason}" for name, reason in facts.report.left_out if reason != "not sound"][:10]
+    buffer = results.safe_buffer or results.play_buffer
+    sizes = fidelity_table(results.checkpoint.model["fidelity"])
+    rows = [f"| {name} | {d.log_mel:.3f} | {d.spectral:.2f} |" for name, d in results.distances.items()]
+    left_out = [f"- {name}: {reason}" for name, reason in results.report.left_out if reason != "not sound"][:10]
     safe = (
-        f"The smallest safe buffer on this machine is {facts.safe_buffer} samples "
-        f"({1000 * facts.safe_buffer / rate:.1f} ms)."
-        if facts.safe_buffer
+        f"The smallest safe buffer on this machine is {results.safe_buffer} samples "
+        f"({1000 * results.safe_buffer / rate:.1f} ms)."
+        if results.safe_buffer
         else "No buffer is safe on this machine while it is this busy: close other programs and run "
         "`ravecourse bench` on model.ts."
     )
@@ -72,13 +74,13 @@ def text(facts: Facts) -> str:
         [
             "# What the demo made",
             "",
-            f"A model of the preset `{model.preset}` learned from {facts.learned_from} "
-            f"({clock(facts.report.train.seconds)} of sound), and then played a recording that was held out.",
+            f"A model of the preset `{model.preset}` learned from {results.learned_from} "
+            f"({clock(results.report.train.seconds)} of sound), and then played a recording that was held out.",
             "",
             "| file | what it is |",
             "|---|---|",
-            f"| `input.wav` | {facts.held_out_seconds:.1f} s of sound that training never saw |",
-            f"| `output.wav` | the same, played through `model.ts` in blocks of {facts.play_buffer} samples, without its "
+            f"| `input.wav` | {results.held_out_seconds:.1f} s of sound that training never saw |",
+            f"| `output.wav` | the same, played through `model.ts` in blocks of {results.play_buffer} samples, without its "
             "delay |",
             "| `model.ts` | the instrument, for `nn~` in Pure Data and Max |",
             "| `spectrograms.png` | both, one under the other |",
@@ -89,8 +91,8 @@ def text(facts: Facts) -> str:
             "",
             f"- Phase one (representation): {config.phase_one_steps} steps. Phase two (adversarial): "
             f"{config.phase_two_steps} steps. Batches of {config.batch_size} crops of {config.crop_samples} samples.",
-            f"- It took {clock(facts.training_seconds)} with {facts.threads} "
-            f"thread{'s' if facts.threads > 1 else ''}; the whole demo {clock(facts.total_seconds)}.",
+            f"- It took {clock(results.training_seconds)} with {results.threads} "
+            f"thread{'s' if results.threads > 1 else ''}; the whole demo {clock(results.total_seconds)}.",
             f"- The sound is described by {model.latent_size} numbers, {latents:.0f} times a second. "
             + ", ".join(f"{size} of them hold {percent} %" for percent, size in sizes.items())
             + f" of what varies; the export keeps {meta['latent_size']}.",
@@ -104,12 +106,12 @@ def text(facts: Facts) -> str:
             "|---|---|---|",
             *rows,
             "",
-            *_verdict(facts),
-            *_pitch(facts.pitch_followed),
+            *_verdict(results),
+            *_pitch(results.pitch_followed),
             "",
             "| | RMS (dBFS) | peak (dBFS) |",
             "|---|---|---|",
-            *[f"| {name} | {rms:.1f} | {peak:.1f} |" for name, (rms, peak) in facts.levels.items()],
+            *[f"| {name} | {rms:.1f} | {peak:.1f} |" for name, (rms, peak) in results.levels.items()],
             "",
             "## Playing live",
             "",
@@ -121,8 +123,8 @@ def text(facts: Facts) -> str:
             "",
             *(["## Left out of the dataset", "", *left_out, ""] if left_out else []),
             *(
-                ["## Notes on the recordings", "", *[f"- {note}" for note in facts.report.notes], ""]
-                if facts.report.notes
+                ["## Notes on the recordings", "", *[f"- {note}" for note in results.report.notes], ""]
+                if results.report.notes
                 else []
             ),
             "## What to do next",
@@ -138,9 +140,9 @@ def text(facts: Facts) -> str:
     )
 
 
-def _verdict(facts: Facts) -> list[str]:
+def _verdict(results: DemoResults) -> list[str]:
     """In words, what the table says."""
-    d = facts.distances
+    d = results.distances
     silence, one, two = d["silence"].log_mel, d["after phase one"].log_mel, d["after phase two"].log_mel
     untrained, played = d["untrained"].log_mel, d["model.ts, block by block"].log_mel
     best = min(silence, untrained)

@@ -204,7 +204,7 @@ def export_torchscript(
             )
         latent_size = latent.size_for(model.fidelity, fidelity)
     notes_stored = found.notes.to_stored()
-    training = {
+    training: dict[str, Any] = {
         "steps": found.step,
         "phase": found.phase,
         **{key: notes_stored[key] for key in ("dataset", "recordings", "seconds") if key in notes_stored},

@@ -78,7 +78,7 @@ class Model:
     @property
     def sample_rate(self) -> int | None:
         """Hz, from the metadata or from what other exporters call it; None where the file does not say."""
-        rate = self.metadata.get("sample_rate")
+        rate: Any = self.metadata.get("sample_rate")
         for name in ("sample_rate", "sampling_rate", "sr"):
             rate = rate or _number(_attribute(self.module, name))
         known = isinstance(rate, int | float) and not isinstance(rate, bool) and 1000 <= rate <= 768000

@@ -63,7 +63,9 @@ class Notes:
         Notebook: 04.
         """
         known = {field.name for field in fields(cls)}
-        values = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items() if name in known}
+        values: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in stored.items() if name in known
+        }
         values["validations"] = tuple(Validation(*row) for row in stored.get("validations", []))
         notes = cls(**values)
         wrong = [field.name for field in fields(cls) if type(getattr(notes, field.name)) is not type(field.default)]
@@ -157,7 +159,7 @@ def load(path: Path | str) -> Checkpoint:
         return Checkpoint(
             model_config=ModelConfig.from_json(content["model_config"]),
             model=_tensors(content["model"]),
-            training_config=TrainingConfig.from_json(training) if training else None,
+            training_config=TrainingConfig.from_json(training, content["model_config"]) if training else None,
             step=_count(content["step"]),
             phase=_count(content["phase"]),
             phase_two_start=_count(content["phase_two_start"]),
@@ -174,10 +176,10 @@ def load(path: Path | str) -> Checkpoint:
 
 
 def for_publication(checkpoint: Checkpoint) -> Checkpoint:
-    """A checkpoint with what playing and exporting need, and how it was made; the critics and the state of the
+    """A checkpoint with what playing and exporting need, and how it was made; the discriminators and the state of the
     optimisers, about two thirds of the file, stay behind.
 
-    Training can go on from it, with new critics. Notes keep the names of the recordings: look at them first.
+    Training can be resumed from it, with new discriminators. Notes keep the names of the recordings: look at them first.
     Notebook: 10.
     """
     return replace(checkpoint, discriminator=None, generator_optimiser=None, discriminator_optimiser=None)
@@ -223,7 +225,7 @@ def digest(value: Any) -> str:
     def take(part: Any) -> None:
         if isinstance(part, torch.Tensor):
             running.update(f"{part.dtype}{tuple(part.shape)}".encode())
-            running.update(part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            running.update(part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         elif isinstance(part, dict):
             for name, inner in part.items():
                 running.update(repr(name).encode())

@@ -102,7 +102,8 @@ def measure_buffers(
         RaveCourseError: as `measure`.
     Notebook: 09.
     """
-    found, buffer = [], model.smallest_buffer
+    found: list[Measurement] = []
+    buffer = model.smallest_buffer
     while not found or (not found[-1].safe(margin) and buffer <= largest):
         found.append(measure(model, method, buffer, seconds))
         buffer *= 2

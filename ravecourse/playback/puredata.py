@@ -22,8 +22,9 @@ from torch import Tensor
 from ravecourse import audio as sound
 from ravecourse.errors import RaveCourseError
 from ravecourse.export import Model, buffer_size, load
+from ravecourse.runtime import threads
 
-from . import player as realtime
+from .player import Player, play_blocks
 
 RATE = 48000
 MOST_TABLES = 60  # of one sound file: Pd reads and writes up to 64
@@ -286,13 +287,13 @@ def expected(
     the model, set before the first block.
     Notebook: 08.
     """
-    player = realtime.Player(model, method, buffer)
+    player = Player(model, method, buffer)
     for name, value in (settings or {}).items():
         getattr(player._module, f"set_{name}")(value)
     length = audio.shape[-1]
-    with realtime.threads(1), torch.random.fork_rng(devices=[]):
+    with threads(1), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        out = torch.cat(list(realtime.play_blocks(player, [audio[None]], 0)), -1)[0]
+        out = torch.cat(list(play_blocks(player, [audio[None]], 0)), -1)[0]
     return torch.nn.functional.pad(out, (late, 0))[:, :length]
 
 
@@ -321,7 +322,8 @@ def prove(model: Path, externals: Path, folder: Path) -> list[str]:
             )
             audio = 0.2 * torch.randn(method.in_channels, rate // 2, generator=generator)
             audio[patch.played :] = 0
-            ran, settings = play(patch, audio, folder, externals), {}
+            settings: dict[str, float] = {}
+            ran = play(patch, audio, folder, externals)
             if ran.status == 0 and not ran.info("latency") and "no method for 'bang'" in ran.console:
                 settings = {name: 0.0 for name in ("noise", "variation") if name in loaded.attributes}
                 patch = replace(patch, messages=[(0.0, f"set {name} 0") for name in settings])

@@ -1,8 +1,7 @@
-"""The critics of phase two: networks that learn to tell a recording from a reconstruction.
+"""The discriminators of phase two: networks that learn to distinguish recordings from reconstructions.
 
-Each critic is a stack of strided convolutions. The multi-scale ones look at the waveform at full, half and
-quarter rate; the multi-period ones fold it into rows of p samples, so that whatever repeats every p samples
-stands in a column.
+Each is a stack of strided convolutions. The multi-scale ones look at the waveform at full, half and quarter rate; the
+multi-period ones fold it into rows of p samples, so that whatever repeats every p samples stands in a column.
 
 Notebook: 06.
 """
@@ -12,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from ravecourse.config import ModelConfig
+from ravecourse.config import DiscriminatorConfig
 
 SLOPE = 0.2  # of the leaky rectifier
 SCALE_KERNEL = 15
@@ -20,7 +19,7 @@ PERIOD_KERNEL = 5
 PERIOD_LAYERS, PERIOD_STRIDE = 4, 4
 
 
-class Critic(nn.Module):
+class SubDiscriminator(nn.Module):
     """One stack of strided convolutions whose channels double from layer to layer, and a score on top.
 
     Args:
@@ -34,19 +33,17 @@ class Critic(nn.Module):
 
     def __init__(self, dimensions: int, channels: int, capacity: int, layers: int, kernel: int, stride: int) -> None:
         super().__init__()
-        convolution = {1: nn.Conv1d, 2: nn.Conv2d}[dimensions]
 
-        def along_time(value: int, elsewhere: int) -> tuple[int, ...]:
-            return (value, elsewhere)[:dimensions]
+        def convolution(before: int, after: int) -> nn.Module:
+            if dimensions == 1:
+                return nn.Conv1d(before, after, kernel, stride, kernel // 2)
+            return nn.Conv2d(before, after, (kernel, 1), (stride, 1), (kernel // 2, 0))
 
         widths = [channels] + [capacity * 2**k for k in range(layers)]
         self.body = nn.ModuleList(
-            weight_norm(
-                convolution(before, after, along_time(kernel, 1), along_time(stride, 1), along_time(kernel // 2, 0))
-            )
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            weight_norm(convolution(before, after)) for before, after in zip(widths[:-1], widths[1:], strict=True)
         )
-        self.score = convolution(widths[-1], 1, 1)
+        self.score = nn.Conv1d(widths[-1], 1, 1) if dimensions == 1 else nn.Conv2d(widths[-1], 1, 1)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """What each layer saw, before its rectifier; the last entry is the score, one number a patch of
@@ -62,28 +59,29 @@ class Critic(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """All critics of a model: one for each period, then one for each scale.
+    """All discriminators of a training: one for each period, then one for each scale.
 
     Args:
-        config: `periods`, `period_capacity`, `scales`, `scale_capacity`, `scale_layers`, `scale_strides`,
-            `channels`.
+        config: their number and sizes.
+        channels: of the audio, 1 mono, 2 stereo.
         seed: of the first weights.
     Source: RAVE, section 3.2, for the scales (after MelGAN, arXiv 1910.06711); HiFi-GAN (arXiv 2010.05646),
         section 2.3, for the periods. Notebook: 06.
     """
 
-    def __init__(self, config: ModelConfig, seed: int = 0) -> None:
+    def __init__(self, config: DiscriminatorConfig, channels: int = 1, seed: int = 0) -> None:
         super().__init__()
         self.periods = config.periods
-        channels, width = config.channels, config.scale_capacity
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.by_period = nn.ModuleList(
-                Critic(2, channels, config.period_capacity, PERIOD_LAYERS, PERIOD_KERNEL, PERIOD_STRIDE)
+                SubDiscriminator(2, channels, config.period_capacity, PERIOD_LAYERS, PERIOD_KERNEL, PERIOD_STRIDE)
                 for _ in config.periods
             )
             self.by_scale = nn.ModuleList(
-                Critic(1, channels, width, config.scale_layers, SCALE_KERNEL, config.scale_strides)
+                SubDiscriminator(
+                    1, channels, config.scale_capacity, config.scale_layers, SCALE_KERNEL, config.scale_strides
+                )
                 for _ in range(config.scales)
             )
 
@@ -93,14 +91,14 @@ class Discriminator(nn.Module):
         Args:
             audio: `[B, C, T]`, any length from `2**(scales - 1)` samples on.
         Returns:
-            one list of features a critic, as `Critic.forward` gives them: periods first, then scales.
+            one list of features for each, as `SubDiscriminator.forward` gives them: periods first, then scales.
         Source: see the class. Notebook: 06.
         """
-        judged = [critic(fold(audio, p)) for critic, p in zip(self.by_period, self.periods, strict=True)]
-        for k, critic in enumerate(self.by_scale):
+        judged = [network(fold(audio, p)) for network, p in zip(self.by_period, self.periods, strict=True)]
+        for k, network in enumerate(self.by_scale):
             if k:
                 audio = F.avg_pool1d(audio, 2)  # [B, C, T/2**k]
-            judged.append(critic(audio))
+            judged.append(network(audio))
         return judged
 
 
@@ -119,7 +117,7 @@ def fold(audio: Tensor, period: int) -> Tensor:
 
 
 def scores(judged: list[list[Tensor]]) -> list[Tensor]:
-    """The last entry of each critic's list: its scores. Notebook: 06."""
+    """The last entry of each discriminator's list: its scores. Notebook: 06."""
     return [features[-1] for features in judged]
 
 

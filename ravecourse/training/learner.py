@@ -1,4 +1,4 @@
-"""One step of training, of each kind: what is computed, what is made small, whose weights move.
+"""One step of training, of each kind: the losses, their gradients, and whose weights move.
 
 Notebook: 04 (phase one), 06 (phase two).
 """
@@ -24,10 +24,10 @@ VALIDATION_SEED = 1 << 33
 
 
 class Learner:
-    """The model, its critics and their optimisers, with one method for each kind of step.
+    """The model, its discriminators and their optimisers, with one method for each kind of step.
 
     Phase one trains encoder and decoder as a variational autoencoder. Phase two freezes the encoder, batch
-    statistics included, and lets the decoder play against the critics.
+    statistics included, and trains the decoder against the discriminators.
 
     Args:
         model_config, training_config: what to build and how to train it.
@@ -38,14 +38,17 @@ class Learner:
     def __init__(self, model_config: ModelConfig, training_config: TrainingConfig, device: torch.device) -> None:
         self.config, self.device = training_config, device
         self.model = RAVE(model_config, training_config.seed).to(device)
-        self.critics = Discriminator(model_config, training_config.seed + 1).to(device)
+        self.discriminator = Discriminator(
+            training_config.discriminator, model_config.channels, training_config.seed + 1
+        )
+        self.discriminator.to(device)
         self.on_signal = SpectralDistance(training_config.stft_scales)
         self.on_bands = SpectralDistance(training_config.band_stft_scales)
         self.phase = 1
         self.noise = model_config.architecture != "v1"  # v1 hears its noise synthesiser from phase two on
         trained = [*self.model.encoder.parameters(), *self.model.decoder.parameters()]
         self.optimiser = self._adam(trained)  # of the model: all of it, in phase two the decoder
-        self.critics_optimiser = self._adam(list(self.critics.parameters()))
+        self.discriminator_optimiser = self._adam(list(self.discriminator.parameters()))
         self.model.train()
 
     def _adam(self, parameters: list[nn.Parameter]) -> torch.optim.Adam:
@@ -57,8 +60,8 @@ class Learner:
         Notebook: 04.
         """
         # Not the decoder's noise: its draws come from a generator, which the compiler leaves to Python.
-        for network in (self.model.encoder, self.model.decoder.trunk, self.critics):
-            network.forward = torch.compile(network.forward, dynamic=False)
+        for network in (self.model.encoder, self.model.decoder.trunk, self.discriminator):
+            network.forward = torch.compile(network.forward, dynamic=False)  # type: ignore[method-assign]
 
     def enter_phase_two(self) -> None:
         """Freeze the encoder, switch the noise on, and begin anew with the decoder's optimiser.
@@ -78,7 +81,7 @@ class Learner:
             step: counted from 0 over both phases.
             phase_two_start: the first step of phase two.
         Returns:
-            the losses, as scalars on the device, detached; "loss" is what was descended.
+            the losses, as scalars on the device, detached; "loss" is the sum that the optimiser descended.
         Source: RAVE (arXiv 2111.05011), section 3.1. Notebook: 04.
         """
         generator = torch.Generator(self.device).manual_seed(mixed_seed(NOISE_SEED + self.config.seed, step))
@@ -86,16 +89,16 @@ class Learner:
         if self.phase == 1:
             found = self.autoencoder_step(audio, step, generator)
         elif (step - phase_two_start) % self.config.discriminator_every == 0:
-            found = self.critics_step(audio, generator)
+            found = self.discriminator_step(audio, generator)
         else:
             found = self.decoder_step(audio, generator)
         return {name: value.detach() for name, value in found.items()}
 
     def autoencoder_step(self, audio: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Phase one: sound like the input, and keep the latent close to a standard normal.
+        """Phase one: spectral distance plus beta times the KL divergence, for encoder and decoder.
 
         The first `waveform_steps` compare waveforms in place of spectra; "spectral" and "spectral_bands" are then
-        only told.
+        only reported.
 
         Source: RAVE (arXiv 2111.05011), section 3.1, equation 5. Notebook: 04.
         """
@@ -117,8 +120,7 @@ class Learner:
         return {"loss": loss, "spectral": spectral, "spectral_bands": spectral_bands, "kl": kl}
 
     def decoder_step(self, audio: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Phase two, the decoder's turn: deceive the critics, look like a recording from inside them, sound
-        right.
+        """Phase two, the decoder's turn: spectral, adversarial and feature-matching losses.
 
         Source: RAVE (arXiv 2111.05011), section 3.1, equations 6 to 8. Notebook: 06.
         """
@@ -126,11 +128,11 @@ class Learner:
         with torch.no_grad():
             target = model.split(audio)
             z = model.sample(*model.encode_bands(target), generator)
-            real = self.critics(audio)
+            real = self.discriminator(audio)
         bands = model.decode_bands(z, self.noise, generator)
         estimate = model.join(bands)
-        self.critics.requires_grad_(False)  # their gradients would only be thrown away
-        fake = self.critics(estimate)
+        self.discriminator.requires_grad_(False)  # their gradients would only be thrown away
+        fake = self.discriminator(estimate)
         spectral, spectral_bands = self.on_signal(audio, estimate), self.on_bands(target, bands)
         adversarial = losses.hinge_generator(scores(fake))
         matching = losses.feature_matching(real, fake, config.relative_feature_matching)
@@ -141,7 +143,7 @@ class Learner:
             + config.feature_matching_weight * matching
         )
         self._descend(self.optimiser, loss, config.adversarial_learning_rate)
-        self.critics.requires_grad_(True)
+        self.discriminator.requires_grad_(True)
         return {
             "loss": loss,
             "spectral": spectral,
@@ -150,19 +152,19 @@ class Learner:
             "feature_matching": matching,
         }
 
-    def critics_step(self, audio: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Phase two, the critics' turn: tell recordings from reconstructions.
+    def discriminator_step(self, audio: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Phase two, the discriminators' turn: the hinge loss on recordings and reconstructions.
 
         Source: RAVE (arXiv 2111.05011), section 3.1, equation 6. Notebook: 06.
         """
         with torch.no_grad():
             z = self.model.sample(*self.model.encode(audio), generator)
             estimate = self.model.decode(z, self.noise, generator)
-        both = self.critics(torch.cat([audio, estimate]))  # [2 B, C, T]
-        real, fake = zip(*(score.chunk(2) for score in scores(both)), strict=True)
-        loss = losses.hinge_discriminator(real, fake)
-        self._descend(self.critics_optimiser, loss, self.config.adversarial_learning_rate)
-        return {"critics": loss}
+        both = self.discriminator(torch.cat([audio, estimate]))  # [2 B, C, T]
+        halves = [score.chunk(2) for score in scores(both)]
+        loss = losses.hinge_discriminator([real for real, _ in halves], [fake for _, fake in halves])
+        self._descend(self.discriminator_optimiser, loss, self.config.adversarial_learning_rate)
+        return {"discriminator": loss}
 
     def _descend(self, optimiser: torch.optim.Adam, loss: Tensor, rate: float) -> None:
         for group in optimiser.param_groups:
@@ -172,9 +174,8 @@ class Learner:
         optimiser.step()
 
     @torch.no_grad()
-    def reconstruct(self, audio: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """What the model makes of `audio` `[B, C, T]` at rest, from latent means: (wanted, made), on the
-        device.
+    def reconstruct(self, audio: Tensor, seed: int = 0) -> Tensor:
+        """The reconstruction of `audio` `[B, C, T]` from latent means, of the same shape, with the model at rest.
 
         Notebook: 04.
         """
@@ -204,9 +205,8 @@ class Learner:
         return {"spectral": spectral, "log_mel": log_mel}
 
     def is_finite(self) -> bool:
-        """Whether every weight and statistic of model and critics is a number. Notebook:
-        04."""
-        tensors = [*self.model.state_dict().values(), *self.critics.parameters()]
+        """Whether every weight and statistic of model and discriminators is a number. Notebook: 04."""
+        tensors = [*self.model.state_dict().values(), *self.discriminator.parameters()]
         return bool(torch.stack([t.detach().isfinite().all() for t in tensors]).all())
 
     def rehearse(self, audio: Tensor, tries: int = 1, compiled: bool = False) -> tuple[float, float]:
@@ -239,9 +239,9 @@ class Learner:
             double.enter_phase_two()
         else:
             first = 0.0
-        critics, decoder = seconds(0, 0), seconds(1, 0)
+        discriminator, decoder = seconds(0, 0), seconds(1, 0)
         share = 1 / self.config.discriminator_every
-        return first, share * critics + (1 - share) * decoder
+        return first, share * discriminator + (1 - share) * decoder
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:

@@ -1,16 +1,15 @@
-"""What training makes small: distances between sounds, the price of the latent, and the game against the
-critics.
+"""Training losses: spectral distances, the schedule of the KL term, adversarial and feature-matching losses.
 
 Notebook: 04 (spectral distance, KL divergence), 06 (adversarial losses).
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchaudio.functional import melscale_fbanks
 
 from ravecourse.errors import RaveCourseError
 
@@ -130,7 +129,8 @@ class SpectralDistance:
         if isinstance(target, Tensor):
             with torch.no_grad():
                 target = self.spectra(target)
-        return sum(_compare(t, e, n) for t, e, n in zip(target, self.spectra(estimate), self.scales, strict=True))
+        pairs = zip(target, self.spectra(estimate), self.scales, strict=True)
+        return torch.stack([_compare(t, e, n) for t, e, n in pairs]).sum()
 
 
 def mel_filters(n_mels: int, n_fft: int, sample_rate: int) -> Tensor:
@@ -138,14 +138,9 @@ def mel_filters(n_mels: int, n_fft: int, sample_rate: int) -> Tensor:
 
     Returns:
         `[n_fft/2 + 1, n_mels]`.
-    Source: the mel scale of O'Shaughnessy (1987), 2595 log10(1 + f / 700). Notebook: 04.
+    Source: the mel scale of O'Shaughnessy (1987), 2595 log10(1 + f / 700), through `torchaudio`. Notebook: 04.
     """
-    top = 2595 * math.log10(1 + sample_rate / 2 / 700)
-    edges = 700 * (10 ** (torch.linspace(0, top, n_mels + 2, dtype=torch.float64) / 2595) - 1)  # Hz
-    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64)[:, None]
-    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return torch.minimum(rising, falling).clamp(min=0).float()
+    return melscale_fbanks(n_fft // 2 + 1, 0.0, sample_rate / 2, n_mels, sample_rate)
 
 
 def log_mel_distance(target: Tensor, estimate: Tensor, sample_rate: int) -> Tensor:
@@ -197,35 +192,36 @@ def beta_at(step: int, start: float, end: float, ramp_steps: int) -> float:
 
 
 def hinge_discriminator(real: list[Tensor], fake: list[Tensor]) -> Tensor:
-    """What the critics make small: scores of recordings above 1, scores of reconstructions below -1.
+    """The hinge loss of the discriminators: scores of recordings above 1 and of reconstructions below -1 cost nothing.
 
     Args:
-        real, fake: one score tensor a critic.
+        real, fake: one tensor of scores for each discriminator.
     Returns:
-        a scalar, summed over the critics; 0 when they win outright.
+        a scalar, summed over the discriminators; 0 when they win outright.
     Source: geometric GAN (arXiv 1705.02894), section 3; RAVE, equation 6. Notebook: 06.
     """
-    return sum(F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True))
+    pairs = zip(real, fake, strict=True)
+    return torch.stack([F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in pairs]).sum()
 
 
 def hinge_generator(fake: list[Tensor]) -> Tensor:
-    """What the decoder makes small: minus the critics' scores of its sound, summed over the critics.
+    """The adversarial loss of the decoder: minus the mean score of its sound, summed over the discriminators.
 
     Source: geometric GAN (arXiv 1705.02894), section 3; RAVE, equation 7. Notebook: 06.
     """
-    return -sum(f.mean() for f in fake)
+    return -torch.stack([f.mean() for f in fake]).sum()
 
 
 def feature_matching(real: list[list[Tensor]], fake: list[list[Tensor]], relative: bool = False) -> Tensor:
-    """How different a recording and its reconstruction look from inside the critics.
+    """The distance between the discriminators' features of a recording and of its reconstruction.
 
     Unweighted: the training loop multiplies by `feature_matching_weight`, once.
 
     Args:
         real, fake: what `Discriminator.forward` returned.
-        relative: divide each difference by the feature's size, and leave out each critic's first feature.
+        relative: divide each difference by the feature's size, and leave out each discriminator's first feature.
     Returns:
-        a scalar: mean absolute difference, averaged over the features of a critic, then over the critics.
+        a scalar: mean absolute difference, averaged over the features of each discriminator, then over them.
     Source: Larsen et al. (arXiv 1512.09300), section 3.3; RAVE, equation 8; relative as in RAVE's published
         `v2` settings. Notebook: 06.
     """
@@ -235,8 +231,8 @@ def feature_matching(real: list[list[Tensor]], fake: list[list[Tensor]], relativ
         difference = (r.detach() - f).abs().mean()
         return difference / (r.detach().abs().mean() + FLOOR) if relative else difference
 
-    critics = []
+    found = []
     for r, f in zip(real, fake, strict=True):
-        pairs = list(zip(r[first:], f[first:], strict=True))
-        critics.append(sum(distance(*pair) for pair in pairs) / len(pairs))
-    return sum(critics) / len(critics)
+        pairs = zip(r[first:], f[first:], strict=True)
+        found.append(torch.stack([distance(*pair) for pair in pairs]).mean())
+    return torch.stack(found).mean()

@@ -39,10 +39,10 @@ def restore_training(learner: Learner, found: Checkpoint, run_folder: Path) -> N
         learner.enter_phase_two()
     with _fitting(run_folder):
         if found.discriminator:
-            learner.critics.load_state_dict(found.discriminator)
+            learner.discriminator.load_state_dict(found.discriminator)
         for optimiser, state in (
             (learner.optimiser, found.generator_optimiser),
-            (learner.critics_optimiser, found.discriminator_optimiser),
+            (learner.discriminator_optimiser, found.discriminator_optimiser),
         ):
             if state:
                 optimiser.load_state_dict(state)
@@ -67,9 +67,9 @@ def snapshot(
         step,
         learner.phase,
         phase_two_start,
-        learner.critics.state_dict(),
+        learner.discriminator.state_dict(),
         learner.optimiser.state_dict(),
-        learner.critics_optimiser.state_dict(),
+        learner.discriminator_optimiser.state_dict(),
         notes,
     )
 

@@ -22,13 +22,14 @@ COLUMNS = (
     "beta",
     "adversarial",
     "feature_matching",
-    "critics",
+    "discriminator",
     "validation_spectral",
     "validation_log_mel",
     "alive_dimensions",
 )
 ENCODINGS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # by their first bytes
 DELIMITERS = ",;\t"
+EARLIER_NAMES = {"critics": "discriminator"}  # of columns, in tables of earlier versions
 
 
 def read_losses(path: Path) -> list[dict[str, str]]:
@@ -62,6 +63,7 @@ def read_losses(path: Path) -> list[dict[str, str]]:
         header, *rows = csv.reader(lines, delimiter=delimiter)
     except csv.Error as error:
         raise RaveCourseError(f"{path} is not a table ({error}). Save it as CSV, or move it away.") from error
+    header = [EARLIER_NAMES.get(name, name) for name in header]
     table = []
     for number, row in enumerate(rows, 2):
         if len(row) > len(header):

@@ -217,15 +217,11 @@ def _configuration(
         if sample_rate is None:
             sample_rate = 44100
             notes.append("No config.gin says its sample rate; taken as 44100 Hz, the original's default.")
-    capacity = len(weights[0])  # of the critics too, should training go on
     return ModelConfig(
         preset="v1" if v1 else "v2",
         architecture="v1" if v1 else "v2",
         ratios=ratios,
-        capacity=capacity,
-        scale_capacity=capacity,
-        periods=() if v1 else (2, 3, 5, 7, 11),
-        period_capacity=capacity,
+        capacity=len(weights[0]),
         latent_size=latent,
         sample_rate=int(sample_rate),
         channels=channels,

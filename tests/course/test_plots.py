@@ -43,7 +43,7 @@ def test_waveforms_and_short_or_empty_sounds() -> None:
 
 
 def curves(path: Path, steps: int) -> Path:
-    lines = ["step,phase,seconds,loss,critics,note"]
+    lines = ["step,phase,seconds,loss,discriminator,note"]
     lines += [
         f"{i},{1 if i <= steps // 2 else 2},{i / 10},{100 / i},{i % 7 if i > steps // 2 else ''},x"
         for i in range(1, steps + 1)
@@ -56,15 +56,15 @@ def curves(path: Path, steps: int) -> Path:
 def test_losses_draw_each_curve_with_the_border_of_the_phases(steps: int, tmp_path: Path) -> None:
     figure = plots.losses(curves(tmp_path / "losses.csv", steps))
     shown = {axis.get_title(loc="left"): axis for axis in figure.axes if axis.get_visible()}
-    assert set(shown) == {"loss", "critics"} and labelled(figure)
+    assert set(shown) == {"loss", "discriminator"} and labelled(figure)
     line = shown["loss"].lines[0]
     np.testing.assert_allclose(line.get_xdata(), range(1, steps + 1))
     np.testing.assert_allclose(line.get_ydata(), [100 / i for i in range(1, steps + 1)])
-    assert list(shown["critics"].lines[0].get_xdata())[0] == steps // 2 + 1  # empty cells are no points
+    assert list(shown["discriminator"].lines[0].get_xdata())[0] == steps // 2 + 1  # empty cells are no points
     borders = [drawn for drawn in shown["loss"].lines if drawn.get_linestyle() == "--"]
     assert list(borders[0].get_xdata()) == [steps // 2 + 1] * 2
-    only = plots.losses(tmp_path / "losses.csv", ["critics"])
-    assert [axis.get_title(loc="left") for axis in only.axes if axis.get_visible()] == ["critics"]
+    only = plots.losses(tmp_path / "losses.csv", ["discriminator"])
+    assert [axis.get_title(loc="left") for axis in only.axes if axis.get_visible()] == ["discriminator"]
 
 
 def test_losses_of_no_training_are_told(tmp_path: Path) -> None:

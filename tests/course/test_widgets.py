@@ -35,7 +35,7 @@ from ravecourse.training.loop import train
 from ravecourse.training.monitor import Progress
 
 RATE = 16000
-TINY = preset("tiny", sample_rate=RATE, capacity=8, latent_size=4, scale_capacity=2, scales=2, noise_capacity=8)
+TINY = preset("tiny", sample_rate=RATE, capacity=8, latent_size=4, noise_capacity=8)
 BIT = 1 / 32767
 
 

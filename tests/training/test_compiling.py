@@ -10,11 +10,17 @@ from helpers import needs_torch_compile, realistic, signal
 from torch._dynamo.utils import counters
 from torch._inductor import config as inductor  # the settings of the compiler under torch.compile
 
-from ravecourse.config import preset, training_preset
+from ravecourse.config import DiscriminatorConfig, preset, training_preset
 from ravecourse.training.compiling import compile_if_faster
 from ravecourse.training.learner import Learner
 
-CONFIG = preset("tiny", capacity=4, latent_size=3, noise_capacity=4, scales=1, scale_capacity=2, scale_layers=2)
+CONFIG = preset("tiny", capacity=4, latent_size=3, noise_capacity=4)
+SETTINGS = training_preset(
+    "tiny",
+    batch_size=2,
+    crop_samples=4096,
+    discriminator=DiscriminatorConfig(scales=1, scale_capacity=2, scale_layers=2),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +32,7 @@ def forgotten() -> Iterator[None]:
 
 
 def learner() -> Learner:
-    made = Learner(CONFIG, training_preset("tiny", batch_size=2, crop_samples=4096), torch.device("cpu"))
+    made = Learner(CONFIG, SETTINGS, torch.device("cpu"))
     realistic(made.model)
     made.model.train()
     return made
@@ -50,7 +56,7 @@ def test_compiled_steps_are_the_plain_ones_to_rounding() -> None:
             expected, found = (side.step(audio, step, 10 if phase == 1 else 0) for side in (plain, compiled))
             for name, value in expected.items():
                 torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5, msg=f"{name}, step {step}")
-    assert graphs() - before >= 6, "encoder and trunk with and without gradients, critics for both sides"
+    assert graphs() - before >= 6, "encoder and trunk with and without gradients, discriminators for both sides"
     assert not counters["graph_break"]
     for (name, a), (_, b) in zip(compiled.model.named_parameters(), plain.model.named_parameters(), strict=True):
         assert (a - b).norm() < 0.01 * b.norm(), name

@@ -1,17 +1,17 @@
-"""The critics: published sizes, what each of them can see, and where gradients go."""
+"""The discriminators: published sizes, what each of them can see, and where gradients go."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from ravecourse.config import preset
+from ravecourse.config import DiscriminatorConfig, training_preset
 from ravecourse.training.discriminator import Discriminator, count_parameters, fold, scores
 
 
 def small(**overrides):
     sizes = {"scale_capacity": 4, "period_capacity": 4, "periods": (2, 3, 5)}
-    return replace(preset("tiny"), **{**sizes, **overrides})
+    return replace(DiscriminatorConfig(), **{**sizes, **overrides})
 
 
 def noise(*shape, seed=0):
@@ -20,21 +20,20 @@ def noise(*shape, seed=0):
 
 @pytest.mark.parametrize(("name", "count"), [("v1", 7751619), ("v2", 27130952)])
 def test_presets_have_the_published_size(name, count):
-    assert count_parameters(Discriminator(preset(name))) == count
+    assert count_parameters(Discriminator(training_preset(name).discriminator)) == count
 
 
 @pytest.mark.parametrize("name", ["v1", "v2"])
 def test_stereo_adds_one_input_channel_to_each_first_layer(name):
-    mono, stereo = preset(name), preset(name, channels=2)
-    extra = mono.scales * mono.scale_capacity * 15 + len(mono.periods) * mono.period_capacity * 5
-    assert count_parameters(Discriminator(stereo)) - count_parameters(Discriminator(mono)) == extra
+    config = training_preset(name).discriminator
+    extra = config.scales * config.scale_capacity * 15 + len(config.periods) * config.period_capacity * 5
+    assert count_parameters(Discriminator(config, 2)) - count_parameters(Discriminator(config, 1)) == extra
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("length", [1000, 4096, 4099])
-def test_one_list_a_critic_with_halving_rates(channels, length):
-    config = small(channels=channels)
-    judged = Discriminator(config)(noise(2, channels, length))
+def test_one_list_for_each_with_halving_rates(channels, length):
+    judged = Discriminator(small(), channels)(noise(2, channels, length))
     assert len(judged) == 6
     assert all(len(features) == 5 for features in judged)
     for features in judged:
@@ -56,20 +55,20 @@ def test_fold_keeps_order_and_fills_with_zeros(period):
     assert not flat[10:].any()
 
 
-def test_a_period_critic_never_mixes_columns():
+def test_a_period_discriminator_never_mixes_columns():
     """A change at one phase of the period shows at that phase alone."""
-    critic = Discriminator(small()).by_period[1]  # period 3
+    network = Discriminator(small()).by_period[1]  # period 3
     x = noise(1, 1, 300)
     changed = x.clone()
     changed[..., 1::3] += 1.0
-    for before, after in zip(critic(fold(x, 3)), critic(fold(changed, 3)), strict=True):
+    for before, after in zip(network(fold(x, 3)), network(fold(changed, 3)), strict=True):
         moved = (before - after).abs().amax(dim=(0, 1, 2))
         assert moved[1] > 1e-6
         assert moved[0] == moved[2] == 0
 
 
-def test_a_slow_critic_is_deaf_to_what_averages_away():
-    """The half-rate critic sees pairs of samples: an alternating signal is silence to it, not to the
+def test_a_slow_discriminator_is_deaf_to_what_averages_away():
+    """The half-rate discriminator sees pairs of samples: an alternating signal is silence to it, not to the
     first."""
     alternating = torch.ones(1, 1, 512)
     alternating[..., 1::2] = -1

@@ -1,5 +1,5 @@
 """The steps take shortcuts (a written-out gradient of the spectra, no gradients where none are used, both halves of a
-batch through the critics at once); their losses and gradients are those of the plain computation."""
+batch through the discriminators at once); their losses and gradients are those of the plain computation."""
 
 import copy
 
@@ -9,13 +9,17 @@ import torch.nn.functional as F
 from helpers import realistic, signal
 from torch import Tensor
 
-from ravecourse.config import preset, training_preset
+from ravecourse.config import DiscriminatorConfig, preset, training_preset
 from ravecourse.runtime import mixed_seed
 from ravecourse.training.learner import NOISE_SEED, Learner
 
-SMALL = {"capacity": 4, "latent_size": 3, "noise_capacity": 4, "scale_capacity": 2}
+SMALL = {"capacity": 4, "latent_size": 3, "noise_capacity": 4}
 LIKE_V1 = preset("v1", **SMALL, ratios=(4, 4), noise_strides=(4, 2))
-LIKE_V2 = preset("tiny", **SMALL, periods=(2, 3), period_capacity=2)
+LIKE_V2 = preset("tiny", **SMALL)
+DISCRIMINATORS = {
+    "v1": DiscriminatorConfig(scale_capacity=2),
+    "v2": DiscriminatorConfig(scale_capacity=2, periods=(2, 3), period_capacity=2),
+}
 
 
 def distance(target: Tensor, estimate: Tensor, scales: tuple[int, ...]) -> Tensor:
@@ -40,7 +44,8 @@ def distance(target: Tensor, estimate: Tensor, scales: tuple[int, ...]) -> Tenso
 
 
 def learner_and_plain(config, phase: int) -> tuple[Learner, Learner]:
-    settings = training_preset(config.architecture, batch_size=2, crop_samples=4096)
+    discriminator = DISCRIMINATORS[config.architecture]
+    settings = training_preset(config.architecture, batch_size=2, crop_samples=4096, discriminator=discriminator)
     learner = Learner(config, settings, torch.device("cpu"))
     realistic(learner.model)
     learner.model.train()
@@ -117,7 +122,7 @@ def test_phase_two_decoder(config) -> None:
     model, generator = plain.model, drawn(plain, 1)
     bands = model.decode_bands(model.sample(*model.encode(audio), generator), plain.noise, generator)
     estimate = model.join(bands)
-    real, fake = plain.critics(audio), plain.critics(estimate)
+    real, fake = plain.discriminator(audio), plain.discriminator(estimate)
     relative = plain.config.relative_feature_matching
     matching = torch.zeros(())
     for a, b in zip(real, fake, strict=True):
@@ -134,19 +139,19 @@ def test_phase_two_decoder(config) -> None:
     loss.backward()
     assert found["loss"].item() == pytest.approx(loss.item(), rel=1e-4)
     assert_same_gradients(learner.model.decoder, model.decoder)
-    assert all(p.grad is None for p in learner.critics.parameters())
+    assert all(p.grad is None for p in learner.discriminator.parameters())
 
 
 @pytest.mark.parametrize("config", [LIKE_V1, LIKE_V2], ids=["v1", "v2"])
-def test_phase_two_critics(config) -> None:
+def test_phase_two_discriminators(config) -> None:
     learner, plain = learner_and_plain(config, 2)
     audio = signal(4096, batch=2)
     found = learner.step(audio, 0, 0)
 
     model, generator = plain.model, drawn(plain, 0)
     estimate = model.decode(model.sample(*model.encode(audio), generator), plain.noise, generator).detach()
-    real, fake = plain.critics(audio), plain.critics(estimate)
+    real, fake = plain.discriminator(audio), plain.discriminator(estimate)
     loss = sum(torch.relu(1 - a[-1]).mean() + torch.relu(1 + b[-1]).mean() for a, b in zip(real, fake, strict=True))
     loss.backward()
-    assert found["critics"].item() == pytest.approx(loss.item(), rel=1e-4)
-    assert_same_gradients(learner.critics, plain.critics)
+    assert found["discriminator"].item() == pytest.approx(loss.item(), rel=1e-4)
+    assert_same_gradients(learner.discriminator, plain.discriminator)

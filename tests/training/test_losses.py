@@ -172,7 +172,7 @@ def test_beta_ramps_geometrically():
 def test_hinge_by_hand():
     real = [torch.tensor([2.0, 0.5]), torch.tensor([-1.0])]
     fake = [torch.tensor([-3.0, 0.0]), torch.tensor([0.5])]
-    # first critic: mean(0, .5) + mean(0, 1); second: 2 + 1.5
+    # first discriminator: mean(0, .5) + mean(0, 1); second: 2 + 1.5
     assert losses.hinge_discriminator(real, fake).item() == pytest.approx(0.75 + 3.5)
     assert losses.hinge_generator(fake).item() == pytest.approx(1.5 - 0.5)
     assert losses.hinge_discriminator([torch.ones(3)], [-torch.ones(3)]).item() == 0
@@ -181,7 +181,7 @@ def test_hinge_by_hand():
 def test_feature_matching_by_hand():
     real = [[torch.tensor([1.0, -1.0]), torch.tensor([4.0])], [torch.tensor([2.0]), torch.tensor([2.0])]]
     fake = [[torch.tensor([0.0, -1.0]), torch.tensor([2.0])], [torch.tensor([2.0]), torch.tensor([-1.0])]]
-    # absolute: critics mean(.5, 2) and mean(0, 3); relative without the first: 2/4 and 3/2
+    # absolute: discriminators mean(.5, 2) and mean(0, 3); relative without the first: 2/4 and 3/2
     assert losses.feature_matching(real, fake).item() == pytest.approx((1.25 + 1.5) / 2)
     assert losses.feature_matching(real, fake, relative=True).item() == pytest.approx((0.5 + 1.5) / 2)
     assert losses.feature_matching(real, real).item() == 0

@@ -17,7 +17,7 @@ import torch
 from helpers import needs_torch_compile
 from torch._dynamo.utils import counters
 
-from ravecourse.config import ModelConfig, preset, training_preset
+from ravecourse.config import DiscriminatorConfig, ModelConfig, preset, training_preset
 from ravecourse.dataset.crops import CropSampler
 from ravecourse.dataset.preparation import prepare
 from ravecourse.dataset.store import Dataset
@@ -33,7 +33,7 @@ from ravecourse.training.losses import log_mel_distance
 from ravecourse.training.monitor import COLUMNS, flat_steps
 
 CPU = torch.device("cpu")
-SMALL = {"sample_rate": 16000, "capacity": 8, "latent_size": 4, "scale_capacity": 2, "scales": 2}
+SMALL = {"sample_rate": 16000, "capacity": 8, "latent_size": 4}
 TINY = preset("tiny", **SMALL, noise_capacity=8)
 LIKE_V1 = ModelConfig(
     preset="v1",
@@ -44,10 +44,6 @@ LIKE_V1 = ModelConfig(
     sample_rate=16000,
     noise_bands=3,
     noise_strides=(2, 2),
-    scales=2,
-    scale_capacity=2,
-    periods=(3,),
-    period_capacity=2,
 )
 
 
@@ -71,6 +67,7 @@ def plans(**overrides):
         checkpoint_every=5,
         discriminator_every=3,
         phase_probability=0.2,
+        discriminator=DiscriminatorConfig(scales=2, scale_capacity=2, periods=(3,), period_capacity=2),
     )
     return training_preset("tiny", **{**quick, **overrides})
 
@@ -255,7 +252,7 @@ def test_the_global_generator_is_never_touched(store, tmp_path):
 
 @pytest.mark.parametrize("config", [TINY, LIKE_V1])
 def test_phase_two_leaves_the_encoder_alone(store, tmp_path, config):
-    """Batch statistics included; decoder and critics move."""
+    """Batch statistics included; decoder and discriminators move."""
     quiet(store, tmp_path, config, plans(phase_two_steps=9))
     before, after = checkpoint.load(tmp_path / training.PHASE_ONE_NAME), checkpoint.load(tmp_path)
     assert (before.phase, after.phase) == (1, 2)
@@ -281,23 +278,24 @@ def test_v1_hears_its_noise_from_phase_two_on(store, tmp_path):
 
 @pytest.mark.parametrize("every", [2, 3, 4])
 def test_who_moves_when(every):
-    """In phase two each n-th step is the critics', all others the decoder's, whatever the dataset's size."""
+    """In phase two each n-th step is the discriminators', all others the decoder's, whatever the dataset's size."""
     learner = Learner(TINY, plans(discriminator_every=every), CPU)
     learner.enter_phase_two()
     audio = 0.1 * torch.randn(2, 1, 1024, generator=torch.Generator().manual_seed(0))
     for step in range(10, 10 + 2 * every):
         before = {
-            k: v.clone() for k, v in flat({"m": learner.model.state_dict(), "c": learner.critics.state_dict()}).items()
+            k: v.clone()
+            for k, v in flat({"m": learner.model.state_dict(), "c": learner.discriminator.state_dict()}).items()
         }
         values = learner.step(audio, step, 10)
         moved = {
             k[1]
-            for k, v in flat({"m": learner.model.state_dict(), "c": learner.critics.state_dict()}).items()
+            for k, v in flat({"m": learner.model.state_dict(), "c": learner.discriminator.state_dict()}).items()
             if not torch.equal(v, before[k])
         }
         assert moved == ({"c"} if (step - 10) % every == 0 else {"m"})
-        assert ("critics" in values) == (moved == {"c"})
-    assert all(p.requires_grad for p in learner.critics.parameters())
+        assert ("discriminator" in values) == (moved == {"c"})
+    assert all(p.requires_grad for p in learner.discriminator.parameters())
 
 
 def test_weights_of_the_losses_count_once():
@@ -356,7 +354,7 @@ def test_rehearsal_leaves_no_trace(store):
     learner = Learner(LIKE_V1, plans(), CPU)
     audio = CropSampler(store, "train", 1024, 2).batch(0).audio
     learner.step(audio, 0, 6)
-    parts = (learner.model, learner.critics, learner.optimiser, learner.critics_optimiser)
+    parts = (learner.model, learner.discriminator, learner.optimiser, learner.discriminator_optimiser)
     before = [copy.deepcopy(dict(p.state_dict())) for p in parts]
     gradients = [p.grad.clone() if p.grad is not None else None for p in learner.model.parameters()]
     random, kept = torch.get_rng_state(), audio.clone()
@@ -370,7 +368,7 @@ def test_rehearsal_leaves_no_trace(store):
         assert p.requires_grad and (p.grad is gradient is None or torch.equal(p.grad, gradient))
 
 
-@pytest.mark.parametrize("phase", ["autoencoder_step", "critics_step", "decoder_step"])
+@pytest.mark.parametrize("phase", ["autoencoder_step", "discriminator_step", "decoder_step"])
 def test_out_of_memory_shows_before_step_one(store, tmp_path, monkeypatch, phase):
     def full(*args):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
@@ -385,7 +383,7 @@ def test_other_errors_are_not_called_out_of_memory(store, tmp_path, monkeypatch)
     def broken(*args):
         raise RuntimeError("sizes of tensors must match")
 
-    monkeypatch.setattr(Learner, "critics_step", broken)
+    monkeypatch.setattr(Learner, "discriminator_step", broken)
     with pytest.raises(RuntimeError, match="must match"):
         quiet(store, tmp_path, TINY, plans())
 
@@ -754,7 +752,7 @@ def test_progress_counts_down(store, tmp_path):
     assert seen[0].seconds_to_end >= seen[0].seconds_to_phase_two > 0
     assert seen[-1].seconds_to_end == seen[-1].seconds_to_phase_two == 0
     assert len(seen[-1].kl) == 4 and seen[-1].validation["log_mel"] > 0
-    assert seen[-1].losses["loss"] > 0 and seen[-1].losses["critics"] > 0
+    assert seen[-1].losses["loss"] > 0 and seen[-1].losses["discriminator"] > 0
 
 
 def test_flat_is_noticed_and_only_then():
@@ -803,7 +801,7 @@ def test_without_held_out_sound(store, tmp_path):
 def test_it_learns(store, tmp_path):
     """A minute of computing at most: the loss falls far, and the sound is far nearer than silence."""
     began = time.perf_counter()
-    config = preset("tiny", sample_rate=16000, capacity=16, latent_size=8, scale_capacity=2)
+    config = preset("tiny", sample_rate=16000, capacity=16, latent_size=8)
     learning = training_preset(
         "tiny",
         phase_one_steps=220,

@@ -317,8 +317,9 @@ def _is_stub(function: Callable[..., Any]) -> bool:
         names = getattr(getattr(function, "__code__", None), "co_names", ("unknown",))
         return not names
     lines = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
-    constants = [node for node in lines if isinstance(getattr(node, "value", None), ast.Constant)]
-    left = any(node.value.value is Ellipsis for node in constants)
+    values = {node: getattr(node, "value", None) for node in lines}
+    constants = [node for node, value in values.items() if isinstance(value, ast.Constant)]
+    left = any(isinstance(value, ast.Constant) and value.value is Ellipsis for value in values.values())
     works = [
         node
         for node in lines

@@ -169,8 +169,9 @@ class BlockViewer(CourseWidget):
         cached.set_xlabel("time (ms)")
         for axis in (first, alone):
             axis.tick_params(labelbottom=False)
-        for place, name, rows, reach in zip(narrow, self.cache_names, self.caches[block], self._reaches, strict=True):
-            axis = figure.add_subplot(place)
+        layers = zip(self.cache_names, self.caches[block], self._reaches, strict=True)
+        for place, (name, rows, reach) in enumerate(layers):
+            axis = figure.add_subplot(narrow[place])
             axis.imshow(
                 rows.T.numpy(),
                 aspect="auto",
@@ -203,8 +204,8 @@ class BlockViewer(CourseWidget):
         for edge in edges:
             axis.axvline(edge, color="0.8", linewidth=0.8, zorder=0)
         for i, (label, sound, colour) in enumerate(curves):
-            thick = {"linewidth": 3, "alpha": 0.35} if len(curves) > 1 and i == 0 else {"linewidth": 0.9}
-            axis.plot(times.numpy(), sound[0, cut].numpy(), color=colour, label=label, **thick)
+            width, alpha = (3.0, 0.35) if len(curves) > 1 and i == 0 else (0.9, 1.0)
+            axis.plot(times.numpy(), sound[0, cut].numpy(), color=colour, label=label, linewidth=width, alpha=alpha)
         if len(curves) > 1:
             legend_above(axis)
         axis.set_title(title, loc="left", fontsize=10)

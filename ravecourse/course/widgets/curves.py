@@ -17,7 +17,7 @@ from ravecourse.training import Progress
 from ..plots import COLOURS, finish_losses, legend_above
 from .base import ROW, CourseWidget, button, hear_while_busy, live, picture, png, words
 
-COLUMNS = ("spectral", "spectral_bands", "kl", "adversarial", "feature_matching", "critics")
+COLUMNS = ("spectral", "spectral_bands", "kl", "adversarial", "feature_matching", "discriminator")
 POINTS = 500  # of a curve, at most
 SHARE = 0.1  # of the time goes into drawing, at most
 

@@ -11,6 +11,7 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from ravecourse.model import RAVE
@@ -121,8 +122,8 @@ class TraceScrubber(CourseWidget):
         return {"the recording": self.recording}
 
     def _figure(self) -> tuple[Figure, list, list]:
-        figure = Figure(figsize=(10, 5), layout="constrained", facecolor="white", dpi=DPI)
-        figure.get_layout_engine().set(w_pad=0.08)
+        layout = ConstrainedLayoutEngine(w_pad=0.08)
+        figure = Figure(figsize=(10, 5), layout=layout, facecolor="white", dpi=DPI)
         grid = figure.add_gridspec(2, 2, width_ratios=(4, 1))
         upper, lanes, right = (figure.add_subplot(grid[place]) for place in ((0, 0), (1, 0), (1, 1)))
         spectrogram_on(upper, self.recording, self.sample_rate)
