@@ -1,13 +1,14 @@
 """Training through both phases: losses, discriminator, one step, the loop around it, and its log."""
 
-from . import discriminator, losses
+from . import discriminator, losses, spectra
 from .discriminator import Discriminator
 from .learner import Learner, learning_rate
 from .loop import Result, train
-from .losses import SpectralDistance, beta_at, log_mel_distance, magnitudes
+from .losses import beta_at
 from .monitor import Progress, flat_steps
 from .run_state import PHASE_ONE_NAME
 from .setup import choose_threads
+from .spectra import SpectralDistance, log_mel_distance, magnitudes
 from .table import LOSSES_NAME, read_losses
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "learning_rate",
     "log_mel_distance",
     "losses",
+    "spectra",
     "magnitudes",
     "read_losses",
     "train",

@@ -15,9 +15,9 @@ from ravecourse.config import ModelConfig, TrainingConfig
 from ravecourse.model import RAVE, kl_divergence
 from ravecourse.runtime import mixed_seed
 
-from . import losses
+from . import losses, spectra
 from .discriminator import Discriminator, scores
-from .losses import SpectralDistance
+from .spectra import SpectralDistance
 
 NOISE_SEED = 1 << 32  # keeps the draws of the noise apart from the draws of the crops
 VALIDATION_SEED = 1 << 33
@@ -199,7 +199,7 @@ class Learner:
         for seed, audio in enumerate(batches):
             audio = audio.to(self.device)
             made = self.reconstruct(audio, seed)
-            log_mel = losses.log_mel_distance(audio, made, self.model.sample_rate)
+            log_mel = spectra.log_mel_distance(audio, made, self.model.sample_rate)
             found.append(torch.stack([self.on_signal(audio, made), log_mel]))
         spectral, log_mel = torch.stack(found).mean(0).tolist()
         return {"spectral": spectral, "log_mel": log_mel}

@@ -9,8 +9,8 @@ import torch
 
 from ravecourse.errors import RaveCourseError
 from ravecourse.model.latent import kl_divergence
-from ravecourse.training import losses
-from ravecourse.training.losses import SpectralDistance
+from ravecourse.training import losses, spectra
+from ravecourse.training.spectra import SpectralDistance
 
 
 def noise(*shape, seed=0):
@@ -35,7 +35,7 @@ def test_magnitudes_are_those_of_torch_stft(scale, length):
         .abs()
         .transpose(1, 2)
     )
-    found = losses.magnitudes(x, scale)
+    found = spectra.magnitudes(x, scale)
     assert found.shape == expected.shape
     assert torch.allclose(found, expected, atol=1e-4, rtol=1e-4)
 
@@ -130,17 +130,17 @@ def test_descending_the_spectral_distance_finds_the_tone():
 @pytest.mark.parametrize("sample_rate", [16000, 44100, 48000])
 def test_mel_filters_are_the_usual_ones(sample_rate):
     expected = librosa.filters.mel(sr=sample_rate, n_fft=2048, n_mels=80, htk=True, norm=None).T
-    assert np.allclose(losses.mel_filters(80, 2048, sample_rate).numpy(), expected, atol=1e-5)
+    assert np.allclose(spectra.mel_filters(80, 2048, sample_rate).numpy(), expected, atol=1e-5)
 
 
 def test_log_mel_distance():
     x = noise(1, 1, 48000)
-    assert losses.log_mel_distance(x, x, 48000).item() == 0
-    assert losses.log_mel_distance(x, 0.1 * x, 48000).item() == pytest.approx(1.0, abs=1e-3)  # 20 dB
-    assert losses.log_mel_distance(x, 10 * x, 48000).item() == pytest.approx(1.0, abs=1e-3)
-    silence = losses.log_mel_distance(x, 0 * x, 48000)
+    assert spectra.log_mel_distance(x, x, 48000).item() == 0
+    assert spectra.log_mel_distance(x, 0.1 * x, 48000).item() == pytest.approx(1.0, abs=1e-3)  # 20 dB
+    assert spectra.log_mel_distance(x, 10 * x, 48000).item() == pytest.approx(1.0, abs=1e-3)
+    silence = spectra.log_mel_distance(x, 0 * x, 48000)
     assert 5 < silence.item() < 8
-    assert losses.log_mel_distance(0 * x, x, 48000) == silence
+    assert spectra.log_mel_distance(0 * x, x, 48000) == silence
 
 
 def test_waveform_distance_minds_what_ears_do_not() -> None:
@@ -201,8 +201,8 @@ def test_feature_matching_moves_the_reconstruction_only(relative):
 @pytest.mark.parametrize("length", [5, 200, 333])
 def test_the_written_out_gradient_of_magnitudes(scale, length):
     x = noise(2, length).double().requires_grad_()
-    weights = noise(*losses.magnitudes(x, scale).shape, seed=1).double()
-    (losses.magnitudes(x, scale) * weights).sum().backward()
+    weights = noise(*spectra.magnitudes(x, scale).shape, seed=1).double()
+    (spectra.magnitudes(x, scale) * weights).sum().backward()
     found, x.grad = x.grad, None
     padded = torch.nn.functional.pad(x, (0, -length % (scale // 4)))
     automatic = (

@@ -29,8 +29,8 @@ from ravecourse.training import loop as training
 from ravecourse.training import setup
 from ravecourse.training.learner import Learner, learning_rate
 from ravecourse.training.loop import train
-from ravecourse.training.losses import log_mel_distance
 from ravecourse.training.monitor import COLUMNS, flat_steps
+from ravecourse.training.spectra import log_mel_distance
 
 CPU = torch.device("cpu")
 SMALL = {"sample_rate": 16000, "capacity": 8, "latent_size": 4}

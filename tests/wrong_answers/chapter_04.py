@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from ravecourse.training.losses import magnitudes
+from ravecourse.training.spectra import magnitudes
 
 
 def distance(

@@ -26,7 +26,7 @@ BETA = 0.01
     "(a - b).square().mean() / a.square().mean() + (a.log() - b.log()).abs().mean().",
 )
 def spectral_distance(answer: Callable[..., Any]) -> Verdict:
-    """Compare `spectral_distance(target, estimate, windows)` with `losses.SpectralDistance`. Notebook: 04."""
+    """Compare `spectral_distance(target, estimate, windows)` with `spectra.SpectralDistance`. Notebook: 04."""
     for seed, windows in enumerate(WINDOWS):
         target, estimate = _pair(seed)
         expected = SpectralDistance(windows)(target, estimate)
@@ -35,9 +35,9 @@ def spectral_distance(answer: Callable[..., Any]) -> Verdict:
             return Verdict(
                 False,
                 f"Return one number; yours has the shape {list(given.shape)}. Take the means over all three axes of what "
-                "losses.magnitudes returns.",
+                "spectra.magnitudes returns.",
             )
-        one = {name: [part(target, estimate, n) for n in windows] for name, part in _PARTS.items()}
+        one = {name: [_part(name, target, estimate, n) for n in windows] for name in _COMPARED}
         linear, log = sum(one["linear"]), sum(one["log"])
         verdict = compare(
             given,
@@ -67,7 +67,7 @@ def spectral_distance(answer: Callable[..., Any]) -> Verdict:
             return verdict
         if float(ask(answer, target, target, windows)) > 1e-6:
             return Verdict(False, "The distance of a sound from itself has to be 0.")
-    return Verdict(True, f"Equal to losses.SpectralDistance for {len(WINDOWS)} sets of windows.")
+    return Verdict(True, f"Equal to spectra.SpectralDistance for {len(WINDOWS)} sets of windows.")
 
 
 @exercise(
@@ -187,14 +187,15 @@ def _linear(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).square().mean()
 
 
-_PARTS: dict[str, Callable[[Tensor, Tensor, int], float]] = {
-    name: (lambda x, y, n, part=part: float(part(magnitudes(x, n), magnitudes(y, n))))
-    for name, part in {
-        "linear": lambda a, b: _linear(a, b) / a.square().mean(),
-        "by the estimate": lambda a, b: _linear(a, b) / b.square().mean(),
-        "not relative": _linear,
-        "log": lambda a, b: (a.log() - b.log()).abs().mean(),
-        "signed": lambda a, b: (a.log() - b.log()).mean(),
-        "squared": lambda a, b: (a.log() - b.log()).square().mean(),
-    }.items()
+_COMPARED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "linear": lambda a, b: _linear(a, b) / a.square().mean(),
+    "by the estimate": lambda a, b: _linear(a, b) / b.square().mean(),
+    "not relative": _linear,
+    "log": lambda a, b: (a.log() - b.log()).abs().mean(),
+    "signed": lambda a, b: (a.log() - b.log()).mean(),
+    "squared": lambda a, b: (a.log() - b.log()).square().mean(),
 }
+
+
+def _part(name: str, target: Tensor, estimate: Tensor, window: int) -> float:
+    return float(_COMPARED[name](magnitudes(target, window), magnitudes(estimate, window)))
