@@ -7,8 +7,8 @@ usage() {
 Usage: [PD_EXTERNALS=folder] [MODEL=model.ts] pd_setup/check_nn.sh [--help]
 
 Checks the nn~ that install_nn.sh installed in PD_EXTERNALS (default: ~/Documents/Pd/externals): that it was built for
-this machine, that it finds its shared libraries, and that Pure Data, playing a sound through a model, outputs sample for sample
-what Python computes. Pure Data opens no window and makes no sound. Nothing is changed.
+this machine, that it finds its shared libraries, and that Pure Data, playing a sound through a model, outputs sample
+for sample what Python computes. Pure Data opens no window and makes no sound. Nothing is changed.
 
 MODEL=...   the exported model to use; by default a small temporary one with random weights
 PD=...      the Pure Data program to run
