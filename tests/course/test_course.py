@@ -13,7 +13,12 @@ CHAPTERS = {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("[0
 MODULES_LINE = re.compile(r"\*\*Modules of this chapter:\*\*(.*?)(?:\n\n|\Z|\()", re.S)
 NAMED = re.compile(r"Notebooks?:\s*((?:\d\d(?:\s*\([^)]*\))?(?:,\s*|\s+and\s+)?)+)")
 WITHOUT_CHAPTER = {"__init__", "__main__", "errors"}  # nothing to teach
-AS_A_WHOLE = ("synth", "course.checks", "course.widgets")  # packages that a chapter names without their modules
+AS_A_WHOLE = (
+    "config",
+    "synth",
+    "course.checks",
+    "course.widgets",
+)  # packages that a chapter names without their modules
 
 
 def modules() -> dict[str, ast.Module]:

@@ -1,10 +1,21 @@
 """Configurations: presets, their JSON, and sentences for what cannot be built."""
 
 import dataclasses
+import json
+import math
 
 import pytest
 
-from ravecourse.config import PRESETS, TRAINING_PRESETS, ModelConfig, TrainingConfig, preset, training_preset
+from ravecourse.config import (
+    DISCRIMINATOR_FIELDS,
+    PRESETS,
+    TRAINING_PRESETS,
+    DiscriminatorConfig,
+    ModelConfig,
+    TrainingConfig,
+    preset,
+    training_preset,
+)
 from ravecourse.errors import RaveCourseError
 
 
@@ -100,3 +111,42 @@ def test_json_of_another_version() -> None:
         ModelConfig.from_json('{"preset": "tiny"}')
     with pytest.raises(RaveCourseError):
         ModelConfig.from_json(text.replace('"v2"', '"v7"'))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_files_that_kept_the_discriminator_beside_the_model(name: str) -> None:
+    model, training = preset(name), training_preset(name)
+    stored = json.loads(training.to_json())
+    earlier = json.dumps({**json.loads(model.to_json()), **stored.pop("discriminator")})
+    assert DISCRIMINATOR_FIELDS <= json.loads(earlier).keys()
+    assert ModelConfig.from_json(earlier) == model
+    assert TrainingConfig.from_json(json.dumps(stored), earlier) == training
+
+
+ODD = [None, "x", "", [], [[]], {}, True, -1, 0, 0.5, 1e300, 10**30, math.nan, math.inf, [0], [-1], ["x"], [[0]], [1e9]]
+
+
+@pytest.mark.parametrize("cls", [ModelConfig, TrainingConfig, DiscriminatorConfig])
+def test_every_field_takes_every_value_or_says_one_sentence(cls: type) -> None:
+    """What a file holds is built, or refused in a sentence; what is built is of the types that it says."""
+    made = {ModelConfig: PRESETS["small"], TrainingConfig: TRAINING_PRESETS["small"]}.get(cls, DiscriminatorConfig())
+    values = dataclasses.asdict(made)
+    refused = 0
+    for field in values:
+        for odd in ODD:
+            text = json.dumps({**values, field: odd})
+            try:
+                if cls is DiscriminatorConfig:
+                    found = TrainingConfig.from_json(
+                        json.dumps(
+                            {**json.loads(training_preset("small").to_json()), "discriminator": json.loads(text)}
+                        )
+                    ).discriminator
+                else:
+                    found = cls.from_json(text)
+            except RaveCourseError as error:
+                assert "\n" not in str(error) and str(error).endswith(".")
+                refused += 1
+            else:
+                assert not isinstance(getattr(found, field), list | dict)
+    assert refused > len(values) * len(ODD) / 2

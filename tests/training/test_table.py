@@ -62,3 +62,11 @@ def test_what_cannot_be_read_is_one_sentence_and_stays(tmp_path, content, told):
     assert path.read_bytes() == content
     keep_until(path, 0)
     assert path.read_text() == ",".join(COLUMNS) + "\n"
+
+
+def test_a_column_of_an_earlier_version(tmp_path):
+    path = tmp_path / "losses.csv"
+    path.write_text(WHOLE.replace("discriminator", "critics"))
+    assert "critics" in path.read_text()
+    keep_until(path, 10**9)
+    assert path.read_text() == WHOLE

@@ -1,0 +1,188 @@
+"""The presets: a model and a training under each name.
+
+Notebook: 03 (models), 04 and 06 (training).
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from ravecourse.errors import RaveCourseError
+
+from .discriminator import DiscriminatorConfig
+from .model import ModelConfig
+from .training import TrainingConfig
+
+PRESETS: dict[str, ModelConfig] = {
+    "tiny": ModelConfig(
+        preset="tiny",
+        architecture="v2",
+        ratios=(4, 4),
+        capacity=32,
+        latent_size=16,
+        dilations=((1, 3), (1, 3)),
+        noise_bands=5,
+        noise_strides=(4, 2),
+        noise_capacity=32,
+        bias=True,
+    ),
+    # For playing against one's own sound: half the bands and half the hop of `tiny`, and it never looks ahead.
+    "low_latency": ModelConfig(
+        preset="low_latency",
+        architecture="v2",
+        ratios=(4, 4),
+        capacity=32,
+        latent_size=16,
+        causal=True,
+        lookahead_upsampling=False,
+        n_bands=8,
+        dilations=((1,), (1, 3, 9)),
+        noise_bands=5,
+        noise_strides=(4, 2),
+        noise_capacity=32,
+        bias=True,
+    ),
+    "small": ModelConfig(
+        preset="small",
+        architecture="v2",
+        ratios=(4, 4, 4),
+        capacity=48,
+        latent_size=32,
+        dilations=((1, 3, 9), (1, 3, 9), (1, 3)),
+        noise_bands=5,
+        noise_strides=(4, 4, 2),
+        bias=True,
+    ),
+    "v1": ModelConfig(
+        preset="v1",
+        architecture="v1",
+        ratios=(4, 4, 4, 2),
+        capacity=64,
+        latent_size=128,
+        pqmf="kaiser",
+        noise_bands=5,
+        noise_strides=(4, 4, 4),
+    ),
+    "v2": ModelConfig(
+        preset="v2",
+        architecture="v2",
+        ratios=(4, 4, 4, 2),
+        capacity=96,
+        latent_size=128,
+        pqmf="kaiser",
+        dilations=((1, 3, 9), (1, 3, 9), (1, 3, 9), (1, 3)),
+    ),
+}
+
+TRAINING_PRESETS: dict[str, TrainingConfig] = {
+    "tiny": TrainingConfig(
+        phase_one_steps=6000,
+        phase_two_steps=2000,
+        batch_size=8,
+        crop_samples=8192,
+        learning_rate=3e-3,
+        adversarial_learning_rate=3e-4,
+        adam_betas=(0.8, 0.99),
+        warmup_steps=100,
+        cosine_decay=True,
+        beta=1e-2,
+        beta_start=1e-5,
+        beta_ramp_steps=1500,
+        waveform_steps=300,
+        band_stft_scales=(256, 128, 64, 32),
+        discriminator=DiscriminatorConfig(scale_capacity=8),
+        validation_every=500,
+        checkpoint_every=250,
+    ),
+    "low_latency": TrainingConfig(
+        phase_one_steps=6000,
+        phase_two_steps=2000,
+        batch_size=8,
+        crop_samples=8192,
+        learning_rate=3e-3,
+        adversarial_learning_rate=3e-4,
+        adam_betas=(0.8, 0.99),
+        warmup_steps=100,
+        cosine_decay=True,
+        beta=1e-2,
+        beta_start=1e-5,
+        beta_ramp_steps=1500,
+        waveform_steps=300,
+        band_stft_scales=(512, 256, 128, 64),
+        discriminator=DiscriminatorConfig(scale_capacity=8),
+        validation_every=500,
+        checkpoint_every=250,
+    ),
+    "small": TrainingConfig(
+        phase_one_steps=100_000,
+        phase_two_steps=100_000,
+        batch_size=16,
+        crop_samples=32768,
+        learning_rate=5e-4,
+        adversarial_learning_rate=1e-4,
+        adam_betas=(0.8, 0.99),
+        warmup_steps=500,
+        cosine_decay=True,
+        beta=5e-2,
+        beta_start=1e-6,
+        beta_ramp_steps=20_000,
+        band_stft_scales=(512, 256, 128, 64, 32),
+        feature_matching_weight=20.0,
+        relative_feature_matching=True,
+        discriminator=DiscriminatorConfig(periods=(2, 3, 5), period_capacity=16),
+    ),
+    "v1": TrainingConfig(
+        phase_one_steps=1_500_000,
+        phase_two_steps=1_500_000,
+        learning_rate=1e-3,
+        cosine_decay=True,
+        discriminator=DiscriminatorConfig(scale_capacity=64),
+    ),
+    "v2": TrainingConfig(
+        phase_one_steps=1_000_000,
+        phase_two_steps=1_500_000,
+        learning_rate=1e-3,
+        cosine_decay=True,
+        beta=0.05,
+        beta_start=1e-6,
+        beta_ramp_steps=20_000,
+        feature_matching_weight=20.0,
+        relative_feature_matching=True,
+        discriminator=DiscriminatorConfig(scale_capacity=96, periods=(2, 3, 5, 7, 11), period_capacity=96),
+        discriminator_every=4,
+    ),
+}
+
+
+def preset(name: str, *, causal: bool | None = None, channels: int = 1, **overrides: Any) -> ModelConfig:
+    """The model configuration called `name`: "tiny", "low_latency", "small", "v1" or "v2".
+
+    A causal model looks at the past only (its transposed convolutions too), which costs quality and saves delay.
+
+    Args:
+        causal: None leaves it to the preset; `low_latency` is causal, the others are not.
+        channels: 1 mono, 2 stereo.
+        overrides: fields of `ModelConfig` to replace.
+
+    Raises:
+        RaveCourseError: no such preset, or a combination that cannot be built.
+    Source: see ModelConfig. Notebook: 03.
+    """
+    config = _named(PRESETS, name)
+    causal = config.causal if causal is None else causal
+    return replace(config, causal=causal, channels=channels, **{"lookahead_upsampling": not causal, **overrides})
+
+
+def training_preset(name: str, **overrides: Any) -> TrainingConfig:
+    """The training configuration that belongs to the preset `name`; keyword arguments replace fields.
+
+    Raises:
+        RaveCourseError: no such preset, or a value out of range.
+    Source: see TrainingConfig. Notebook: 04.
+    """
+    return replace(_named(TRAINING_PRESETS, name), **overrides)
+
+
+def _named(presets: dict[str, Any], name: str) -> Any:
+    if name not in presets:
+        raise RaveCourseError(f"There is no preset {name!r}. Choose one of: {', '.join(presets)}.")
+    return presets[name]
