@@ -12,7 +12,7 @@ from PIL import Image
 
 from ravecourse import audio as sound
 from ravecourse.playback.patch_assets import patches_folder
-from ravecourse.playback.puredata import RATE, Ran, program, run_patch
+from ravecourse.playback.puredata import RATE, PdRun, program, run_patch
 
 NAMES = {1: "1-timbre-transfer", 2: "2-latent-playing", 3: "3-looper-crossfade", 4: "4-low-latency"}
 
@@ -57,7 +57,7 @@ def render(
     materials: Path,
     externals: Path,
     listen: str = "",
-) -> Ran:
+) -> PdRun:
     """Play a patch for some seconds in batch mode; `audio` [2, T] is what it sends to the sound card.
 
     Args:
@@ -95,7 +95,7 @@ def render(
     (folder / "heard.wav").unlink(missing_ok=True)
     ran = run_patch(text, folder, externals, first_message="render bang", seconds=200)
     audio = sound.read(folder / "heard.wav")[0] if (folder / "heard.wav").is_file() else None
-    return Ran(audio, ran.console, ran.status)
+    return PdRun(audio, ran.console, ran.status)
 
 
 def why_no_pictures() -> str:

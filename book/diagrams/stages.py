@@ -9,7 +9,7 @@ TRAINED, FIXED = "#fff1e6", "#f2f2f2"
 
 
 def phase_one(name: str = "tiny") -> Sheet:
-    """The first stage, a variational autoencoder: what flows through it, and the three numbers that it makes small.
+    """The first stage, a variational autoencoder: what flows through it, and the three losses that it minimises.
 
     Raises:
         RaveCourseError: no such preset.

@@ -38,7 +38,7 @@ class AudioInfo:
 def info(path: Path | str) -> AudioInfo:
     """Say how long a sound file is and of what kind.
 
-    The header tells. Where it does not (formats that ffmpeg reads, a stream of unknown length, a file that was not
+    The header says so. Where it does not (formats that ffmpeg reads, a stream of unknown length, a file that was not
     closed), the file is decoded to its end, without keeping the sound.
 
     Raises:

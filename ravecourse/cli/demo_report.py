@@ -100,7 +100,7 @@ def text(results: DemoResults) -> str:
             "## How close it comes",
             "",
             "Distances from the held-out recording. Log-mel: mean difference of the levels in 80 bands, 1 is 20 dB. "
-            "Spectral: the distance that training makes small. Smaller is closer.",
+            "Spectral: the distance that training minimises. Smaller is closer.",
             "",
             "| | log-mel | spectral |",
             "|---|---|---|",

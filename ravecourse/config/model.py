@@ -38,15 +38,16 @@ class ModelConfig:
     noise_strides: tuple[int, ...] = ()
     noise_capacity: int = 64
     bias: bool = False  # biases in encoder and decoder (the published models have none)
-    # Transposed convolutions centred (True) or causal. Causal models as published have True, and strided convolutions
-    # that end at the first sample of their group; the kit's own see the whole group, which costs no delay.
-    lookahead_upsampling: bool = True
+    # A causal model padded as the published ones: transposed convolutions are centred and look ahead, and strided ones
+    # end at the first sample of their group. The kit's own never look ahead, and see the whole group at no delay.
+    published_causal: bool = False
 
     def __post_init__(self) -> None:
         check_types(self)
         wide = max(self.capacity << min(len(self.ratios), 20), self.latent_size, self.noise_capacity)
         problems = [
             (self.architecture not in ("v1", "v2"), f"architecture is {self.architecture!r}; use 'v1' or 'v2'"),
+            (self.published_causal and not self.causal, "published_causal is of causal models; set causal too"),
             (not 1 <= self.channels <= 64, f"channels is {self.channels}; use 1 for mono, 2 for stereo"),
             (self.n_bands not in (4, 8, 16), f"n_bands is {self.n_bands}; use 4, 8 or 16"),
             (self.pqmf not in ("kaiser", "refined"), f"pqmf is {self.pqmf!r}; use 'kaiser' or 'refined'"),
@@ -99,11 +100,17 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, text: str) -> "ModelConfig":
-        """Read `to_json` back, also from files that kept the discriminator's sizes beside the model's.
+        """Read `to_json` back, also from files of earlier versions.
+
+        Those kept the discriminator's sizes beside the model's, and said `lookahead_upsampling` of models that are
+        not causal, and of causal ones that are padded as published.
 
         Raises:
             RaveCourseError: a field is unknown or missing (the file is of another version).
         Notebook: 03.
         """
         values = json.loads(text)
+        looks_ahead = values.pop("lookahead_upsampling", None)
+        if looks_ahead is not None:
+            values["published_causal"] = looks_ahead and values.get("causal")
         return from_values(cls, {name: v for name, v in values.items() if name not in DISCRIMINATOR_FIELDS})

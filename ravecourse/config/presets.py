@@ -33,7 +33,6 @@ PRESETS: dict[str, ModelConfig] = {
         capacity=32,
         latent_size=16,
         causal=True,
-        lookahead_upsampling=False,
         n_bands=8,
         dilations=((1,), (1, 3, 9)),
         noise_bands=5,
@@ -169,7 +168,7 @@ def preset(name: str, *, causal: bool | None = None, channels: int = 1, **overri
     """
     config = _named(PRESETS, name)
     causal = config.causal if causal is None else causal
-    return replace(config, causal=causal, channels=channels, **{"lookahead_upsampling": not causal, **overrides})
+    return replace(config, causal=causal, channels=channels, **overrides)
 
 
 def training_preset(name: str, **overrides: Any) -> TrainingConfig:

@@ -1,4 +1,4 @@
-"""The course's figures, all in one style: axes with units, colours that colour-blind eyes tell apart.
+"""The course's figures, all in one style: axes with units, colours that colour-blind eyes can distinguish.
 
 Notebook: 00, 04.
 """

@@ -334,7 +334,7 @@ def _names(paths: list[Path], sources: list[Path]) -> list[str]:
 
 
 def _fingerprint(names: dict[Path, str], skipped: list[tuple[str, str]], settings: dict) -> str:
-    """Stands for the recordings, as far as names, sizes and dates tell, and for how they are prepared."""
+    """Stands for the recordings, as far as names, sizes and dates show, and for how they are prepared."""
     stats = {}
     for path, name in names.items():
         with contextlib.suppress(OSError):  # vanished: reading it reports that

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from ravecourse.errors import RaveCourseError
+from ravecourse.export import playable
 from ravecourse.model import RAVE, latent
-from ravecourse.playback import Measurement, measure, playable
+from ravecourse.playback import Measurement, measure
 from ravecourse.training import log_mel_distance
 
 from .tracks import level_following, pitch_following

@@ -3,16 +3,13 @@
 Notebook: 03.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import torch
 from tqdm.auto import tqdm
 
 from ravecourse.config import PRESETS, ModelConfig, preset
-from ravecourse.export import ExportedRAVE, describe
+from ravecourse.export import ExportedRAVE, playable
 from ravecourse.model import RAVE, receptive_field
 from ravecourse.playback import Measurement, measure
 
@@ -54,11 +51,7 @@ def row(config: ModelConfig, seconds: float = 0.5) -> Row:
     exported = ExportedRAVE(model).eval()
     speed = None
     if seconds > 0:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            scripted = torch.jit.script(exported)
-        playable = describe(scripted, Path(config.preset), {"sample_rate": config.sample_rate})
-        speed = measure(playable, "forward", config.hop_length, seconds)
+        speed = measure(playable(model, config.preset), "forward", config.hop_length, seconds)
     to_ms = 1000 / config.sample_rate
     return Row(
         config.preset,
@@ -90,7 +83,7 @@ def table(names: Sequence[str] = tuple(PRESETS), seconds: float = 0.5, progress:
 def as_text(rows: Sequence[Row]) -> str:
     """The rows as a table for the terminal, with a legend. Notebook: 03."""
     lines = [
-        f"{'preset':18}{'parameters':>11}{'size':>8}{'hop':>6}{'latents/s':>10}{'hears':>9}{'delay':>9}"
+        f"{'preset':18}{'parameters':>11}{'size':>8}{'hop':>6}{'latents/s':>10}{'field':>9}{'delay':>9}"
         f"{'real time':>11}{'median':>9}{'p99':>9}{'deadline':>10}"
     ]
     for r in rows:
@@ -108,7 +101,8 @@ def as_text(rows: Sequence[Row]) -> str:
         )
     lines += [
         "",
-        "hears: how much of the input one output sample depends on. delay: how late the sound comes out, before the",
-        "player's own buffer. real time: streamed in blocks of one hop, one thread, on this machine; above 1 keeps up.",
+        "field: the receptive field, how much of the input one output sample depends on. delay: how late the sound",
+        "comes out, before the player's own buffer. real time: streamed in blocks of one hop, one thread, on this machine;",
+        "above 1 keeps up.",
     ]
     return "\n".join(lines)

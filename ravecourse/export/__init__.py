@@ -2,7 +2,7 @@
 
 from . import contract, torchscript
 from .contract import violations
-from .exporter import ExportedRAVE, export_model, export_torchscript, precision_error
+from .exporter import ExportedRAVE, export_model, export_torchscript, playable, precision_error
 from .torchscript import DEFAULT_BUFFER, Attribute, Method, Model, buffer_size, describe, load, read_metadata
 from .verify import Delays, reference, verify_file
 
@@ -18,6 +18,7 @@ __all__ = [
     "export_torchscript",
     "export_model",
     "load",
+    "playable",
     "precision_error",
     "read_metadata",
     "Delays",

@@ -3,10 +3,12 @@
 Notebook: 09.
 """
 
+import contextlib
 import datetime
 import io
 import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from ravecourse.files import check_not_input, replacing
 from ravecourse.model import RAVE, checkpoint, latent
 from ravecourse.streaming import StreamingRAVE
 
+from .torchscript import Model, describe
 from .verify import Delays, reference, verify_file
 
 METADATA = "metadata.json"  # name of the extra file inside the .ts
@@ -141,16 +144,29 @@ def export_model(
     }
     if precision != "float32":
         metadata["precision_error"] = round(precision_error(model, size, precision), 5)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit announces its end; nn~ loads nothing else
-        scripted = torch.jit.script(exported)
+    with _without_announcements():
         content = io.BytesIO()  # torch's own file writer ends the process where the disk is full
-        torch.jit.save(scripted, content, _extra_files={METADATA: json.dumps(metadata, indent=2)})
+        torch.jit.save(torch.jit.script(exported), content, _extra_files={METADATA: json.dumps(metadata, indent=2)})
     delays = Delays(exported.encode_delay_frames, exported.decode_delay_samples, exported.delay_samples)
     with replacing(target) as temporary:
         temporary.write_bytes(content.getbuffer())
         verify_file(temporary, model, size, delays, float(metadata.get("precision_error", 0.0)))
     return metadata
+
+
+def playable(model: RAVE, name: str = "model") -> Model:
+    """A model as a player sees its export, without a file: it is compiled, and not verified. Notebook: 09."""
+    with _without_announcements():
+        scripted = torch.jit.script(ExportedRAVE(model).eval())
+    return describe(scripted, Path(name), {"sample_rate": model.sample_rate})
+
+
+@contextlib.contextmanager
+def _without_announcements() -> Iterator[None]:
+    """torch.jit announces its end with each call; nn~ loads nothing else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 def precision_error(model: RAVE, latent_size: int, precision: str) -> float:

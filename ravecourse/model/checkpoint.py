@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a training needs to go on, or an export needs to begin, in one file.
+"""Checkpoints: everything that resuming a training or exporting a model needs, in one file.
 
 Notebook: 04.
 """

@@ -59,7 +59,12 @@ def encoder_v2(config: ModelConfig) -> nn.Sequential:
 
 def _left(config: ModelConfig, kernel: int) -> int | None:
     """All the padding of a strided convolution at the left in causal models as published; else as `Conv` splits it."""
-    return kernel - 1 if config.causal and config.lookahead_upsampling else None
+    return kernel - 1 if config.published_causal else None
+
+
+def _looks_ahead(config: ModelConfig) -> bool:
+    """Whether transposed convolutions are centred on their input."""
+    return config.published_causal or not config.causal
 
 
 class DecoderV1(nn.Module):
@@ -78,7 +83,7 @@ class DecoderV1(nn.Module):
         for ratio in config.ratios:
             layers += [
                 activation(),
-                upconv(width, width // 2, ratio, bias=config.bias, lookahead=config.lookahead_upsampling),
+                upconv(width, width // 2, ratio, bias=config.bias, lookahead=_looks_ahead(config)),
             ]
             width //= 2
             layers += [unit(width, dilation, kernel=3) for dilation in (1, 3, 5)]
@@ -86,7 +91,7 @@ class DecoderV1(nn.Module):
         self.wave = layer(width, bands, 7)
         self.loudness = layer(width, 1, 3)
         kernels = (3,) * len(config.noise_strides)
-        left = 1 if not config.causal else 2 if config.lookahead_upsampling else 0
+        left = 1 if not config.causal else 2 if config.published_causal else 0
         self.noise = (
             NoiseSynth(
                 width,
@@ -127,7 +132,7 @@ class DecoderV2(nn.Module):
         for ratio, dilations in zip(reversed(config.ratios), reversed(config.dilations), strict=True):
             layers += [
                 activation(),
-                upconv(width, width // 2, ratio, bias=config.bias, lookahead=config.lookahead_upsampling),
+                upconv(width, width // 2, ratio, bias=config.bias, lookahead=_looks_ahead(config)),
             ]
             width //= 2
             layers += [unit(width, dilation, kernel=1) for dilation in dilations]

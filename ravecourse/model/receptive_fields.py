@@ -1,4 +1,4 @@
-"""How much of the input one output sample hears: the receptive field, by interval arithmetic over the layers.
+"""The receptive field, how much of the input one output sample depends on, by interval arithmetic over the layers.
 
 Notebook: 03.
 """

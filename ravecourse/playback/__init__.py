@@ -6,7 +6,6 @@ from .benchmark import (
     Measurement,
     measure,
     measure_buffers,
-    playable,
     smallest_safe_buffer,
     untrained,
 )
@@ -28,7 +27,6 @@ __all__ = [
     "measure_buffers",
     "patch_assets",
     "play",
-    "playable",
     "player",
     "processor",
     "puredata",

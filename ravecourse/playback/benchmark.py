@@ -4,7 +4,6 @@ Notebook: 09.
 """
 
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 
 from ravecourse.config import PRESETS, preset
 from ravecourse.errors import RaveCourseError
-from ravecourse.export import DEFAULT_BUFFER, ExportedRAVE, Model, describe, load
+from ravecourse.export import DEFAULT_BUFFER, Model, load, playable
 from ravecourse.model import RAVE
 from ravecourse.runtime import threads
 
@@ -198,11 +197,3 @@ def untrained(name: str, causal: bool | None = None) -> Model:
     model = RAVE(preset(name, causal=causal)).eval()
     model.noise_level.fill_(1.0)
     return playable(model, name)
-
-
-def playable(model: RAVE, name: str = "model") -> Model:
-    """A model as a player sees its export, without a file: it is compiled, and not proven. Notebook: 09."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        scripted = torch.jit.script(ExportedRAVE(model).eval())
-    return describe(scripted, Path(name), {"sample_rate": model.sample_rate})

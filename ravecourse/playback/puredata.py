@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from ravecourse.errors import RaveCourseError
 from ravecourse.export import Model, buffer_size, load
 from ravecourse.runtime import threads
 
+from .pd_text import Sheet
 from .player import Player, play_blocks
 
 RATE = 48000
@@ -59,13 +61,13 @@ class Patch:
 
     Args:
         arguments: of nn~: model, method, buffer.
-        ins, outs: signal inlets and outlets; with `wide`, channels of the one inlet and the one outlet. Of more than
+        ins, outs: signal inlets and outlets; with `multichannel`, channels of the one inlet and the one outlet. Of more than
             60 the first 60 are played and recorded.
         block: samples that Pd computes at a time.
         messages: pairs of milliseconds and a text, sent to nn~ at that time; a text that begins with ";" names its
             receiver, as in Pd. Receivers beside Pd's own: "nn", "block" (its block~), "pd-player" (its canvas).
         rate: of the sound and of Pd, in Hz.
-        wide: -m is among the arguments (Pd 0.54 or newer).
+        multichannel: -m is among the arguments (Pd 0.54 or newer).
     Notebook: 08.
     """
 
@@ -75,7 +77,7 @@ class Patch:
     block: int = 64
     messages: Sequence[tuple[float, str]] = ()
     rate: int = RATE
-    wide: bool = False
+    multichannel: bool = False
 
     @property
     def played(self) -> int:
@@ -87,12 +89,25 @@ class Patch:
         """Outlets that are recorded."""
         return min(self.outs, MOST_TABLES)
 
+    @property
+    def begins_at(self) -> str:
+        """The receiver that gets the names of the sound file to play and of the one to write."""
+        return "render"
+
     def text(self, samples: int) -> str:
         """The patch as Pd reads it, for a sound of `samples` samples."""
-        outer = _Sheet()
+        parts = "".join(sheet.subpatch(name) for name, sheet in self._subpatches().items())
+        return f"#N canvas 50 50 800 600 12;\n{self._outer(samples).text()}{parts}"
+
+    def _subpatches(self) -> dict[str, Sheet]:
+        return {"player": self._player()}
+
+    def _outer(self, samples: int) -> Sheet:
+        """What loads the sound, starts, and writes what was recorded; `begins_at` sends it the names of both files."""
+        outer = Sheet()
         tables_in = " ".join(f"src{i}" for i in range(self.played))
         tables_out = " ".join(f"dst{i}" for i in range(self.recorded))
-        names = outer.add("obj r render")
+        names = outer.add(f"obj r {self.begins_at}")
         order = outer.add("obj t b b a")
         begin = outer.add("obj t b b")
         split = outer.add("obj unpack s s")
@@ -125,18 +140,20 @@ class Patch:
             outer.add(f"obj table src{i} 1")
         for i in range(self.recorded):
             outer.add(f"obj table dst{i} {samples}")
-        return f"#N canvas 50 50 800 600 12;\n{outer.text()}{self._player()}#X restore 10 500 pd player;\n"
+        return outer
 
-    def _player(self) -> str:
-        sheet = _Sheet()
+    _info: ClassVar[tuple[str, ...]] = ("print INFO",)  # the objects that get what nn~ says of itself
+
+    def _player(self) -> Sheet:
+        sheet = Sheet()
         go = sheet.add("obj r go")
         nn = sheet.add(f"obj nn~ {self.arguments}")
-        info = sheet.add("obj print INFO")
+        for info in (sheet.add(f"obj {what}") for what in self._info):
+            sheet.connect((nn, 1 if self.multichannel else self.outs, info, 0))
         sheet.connect((sheet.add("obj r nn"), 0, nn, 0))
-        sheet.connect((nn, 1 if self.wide else self.outs, info, 0))
-        gather = sheet.add(f"obj snake~ in {self.ins}") if self.wide else nn
-        spread = sheet.add(f"obj snake~ out {self.outs}") if self.wide else nn
-        if self.wide:
+        gather = sheet.add(f"obj snake~ in {self.ins}") if self.multichannel else nn
+        spread = sheet.add(f"obj snake~ out {self.outs}") if self.multichannel else nn
+        if self.multichannel:
             sheet.connect((gather, 0, nn, 0), (nn, 0, spread, 0))
         for i in range(self.played):
             player = sheet.add(f"obj tabplay~ src{i}")
@@ -146,29 +163,10 @@ class Patch:
             sheet.connect((go, 0, recorder, 0), (spread, i, recorder, 0))
         _send(sheet, go, [message for message in self.messages if not message[1].startswith(";")], nn)
         sheet.connect((sheet.add("obj r block"), 0, sheet.add(f"obj block~ {self.block}"), 0))
-        return f"#N canvas 50 50 600 600 player 0;\n{sheet.text()}"
+        return sheet
 
 
-class _Sheet:
-    """Objects in the order of their numbers, and wires between them."""
-
-    def __init__(self) -> None:
-        self.objects: list[str] = []
-        self.wires: list[str] = []
-
-    def add(self, what: str) -> int:
-        kind, text = what.split(" ", 1)
-        self.objects.append(f"#X {kind} 10 {10 + 25 * len(self.objects)} {text};")
-        return len(self.objects) - 1
-
-    def connect(self, *wires: tuple[int, int, int, int]) -> None:
-        self.wires += [f"#X connect {a} {outlet} {b} {inlet};" for a, outlet, b, inlet in wires]
-
-    def text(self) -> str:
-        return "\n".join([*self.objects, *self.wires]) + "\n"
-
-
-def _send(sheet: _Sheet, go: int, messages: list[tuple[float, str]], to: int | None = None) -> None:
+def _send(sheet: Sheet, go: int, messages: list[tuple[float, str]], to: int | None = None) -> None:
     for when, what in messages:
         later = sheet.add(f"obj delay {when:g}")
         message = sheet.add("msg " + re.sub(r"([;,$])", r"\\\1", what))
@@ -178,7 +176,7 @@ def _send(sheet: _Sheet, go: int, messages: list[tuple[float, str]], to: int | N
 
 
 @dataclass(frozen=True, eq=False)
-class Ran:
+class PdRun:
     """What Pd did: `audio` [outs, T], None if it wrote none; its console; its exit status, negative if it crashed.
 
     Notebook: 08.
@@ -211,7 +209,7 @@ def run_patch(
     seconds: float = 60,
     before: Sequence[str] = (),
     environment: dict[str, str] | None = None,
-) -> Ran:
+) -> PdRun:
     """Open a patch in Pd and wait until it quits; `audio` is None.
 
     Args:
@@ -253,10 +251,12 @@ def run_patch(
         said, status = ran.stderr + ran.stdout, ran.returncode
     except subprocess.TimeoutExpired as late:
         said, status = (late.stderr or b"") + f"\nerror: Pd did not end within {seconds:g} s\n".encode(), 124
-    return Ran(None, said.decode(errors="replace"), status)
+    return PdRun(None, said.decode(errors="replace"), status)
 
 
-def play(patch: Patch, audio: Tensor, folder: Path, externals: Path, *, seconds: float = 60, batch: bool = True) -> Ran:
+def play(
+    patch: Patch, audio: Tensor, folder: Path, externals: Path, *, seconds: float = 60, batch: bool = True
+) -> PdRun:
     """Play `audio` [ins, T] through a patch in Pd: T samples of each outlet come out, as late as nn~ is.
 
     Args as for `run_patch`; models are looked for in `folder` too.
@@ -275,7 +275,7 @@ def play(patch: Patch, audio: Tensor, folder: Path, externals: Path, *, seconds:
         rate=patch.rate,
         seconds=seconds,
     )
-    return Ran(sound.read(target)[0] if target.is_file() else None, ran.console, ran.status)
+    return PdRun(sound.read(target)[0] if target.is_file() else None, ran.console, ran.status)
 
 
 def expected(
@@ -297,16 +297,16 @@ def expected(
     return torch.nn.functional.pad(out, (late, 0))[:, :length]
 
 
-def prove(model: Path, externals: Path, folder: Path) -> list[str]:
+def verify(model: Path, externals: Path, folder: Path) -> list[str]:
     """Play a sound through every method of a model in Pd, with blocks inside Pd's thread and beside it, and compare
-    every sample with Python's: one sentence for each comparison. Other builds of nn~ neither tell how late they are nor
+    every sample with Python's: one sentence for each comparison. Other builds of nn~ neither report how late they are nor
     draw their random numbers from a fixed seed: they are compared without noise, as late as they are known to be.
 
     Raises:
         RaveCourseError: Pd fails, or a sample differs.
     Notebook: 08.
     """
-    loaded, told = load(model), []
+    loaded, found = load(model), []
     rate = loaded.sample_rate or RATE
     generator = torch.Generator().manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -343,11 +343,11 @@ def prove(model: Path, externals: Path, folder: Path) -> list[str]:
                     f"Pd does not play what Python computes with `{method.name}` of {model}, buffer "
                     f"{buffer}: samples differ by up to {difference:.2g}."
                 )
-            told.append(
+            found.append(
                 f"{method.name}, buffer {buffer}: {ran.audio.numel()} samples, largest difference "
                 f"{difference:.1g}, {late} samples late"
             )
-    return told
+    return found
 
 
 def _fresh(folder: Path) -> Path:
@@ -372,7 +372,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="ravecourse-pd-") as folder:
         try:
             model = asked.model or _fresh(Path(folder))
-            for line in prove(model, asked.externals, Path(folder) / "patch"):
+            for line in verify(model, asked.externals, Path(folder) / "patch"):
                 print(line)
         except RaveCourseError as error:
             print(error, file=sys.stderr)

@@ -10,12 +10,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ravecourse.errors import RaveCourseError
 
+from .pd_text import Sheet
 from .puredata import RATE, Patch, play
 
 SMOOTHING = 0.1  # nn~'s load is 0.9 of what it was, and 0.1 of the latest block's
@@ -32,7 +34,7 @@ class Live:
         buffer: samples of a block.
         blocks: how many nn~ computed; None where nn~ does not say (other builds of it).
         late: of those, how many came too late and were silence; None as above.
-        times: seconds that single blocks took, [blocks], as many as could be told apart.
+        times: seconds that single blocks took, [blocks], as many as could be separated.
         behind: by how many milliseconds Pd was behind the clock, every 10 ms, [looks].
         processor: seconds of processor time, with everything that Pd does.
         seconds: how long it played.
@@ -58,78 +60,46 @@ class _Watched(Patch):
 
     every: float = 5.0
     ask: str = "nn"  # who is asked: nn~, or nobody
+    _info: ClassVar[tuple[str, ...]] = ("print INFO", "s nn-info")
 
-    def _player(self) -> str:
-        text = super()._player()
-        objects = text.count("#X obj") + text.count("#X msg")
-        return text + f"#X obj 300 10 s nn-info;\n#X connect 1 {self.outs} {objects} 0;\n"
+    @property
+    def begins_at(self) -> str:
+        return "render-now"
 
-    def text(self, samples: int) -> str:
-        """As `Patch.text`, for a sound of `samples` samples."""
-        begins = super().text(samples).replace(" r render;", " r render-now;")
-        return (
-            begins
-            + f"""#N canvas 0 0 500 500 ready 0;
-#X obj 10 10 r render;
-#X obj 10 40 t b b a;
-#X obj 200 40 r nn-info;
-#X obj 200 70 route latency;
-#X obj 200 100 t b b;
-#X obj 10 70 delay {PATIENCE if self.ask == "nn" else UNASKED};
-#X obj 10 160 list append;
-#X obj 100 100 metro 100;
-#X obj 100 130 s {self.ask};
-#X obj 10 190 spigot 1;
-#X obj 10 220 t a b b;
-#X msg 200 220 0;
-#X obj 10 250 s render-now;
-#X obj 300 220 bang;
-#X msg 100 70 stop;
-#X obj 200 130 delay 0;
-#X connect 0 0 1 0;
-#X connect 1 0 7 0;
-#X connect 1 1 5 0;
-#X connect 1 2 6 1;
-#X connect 2 0 3 0;
-#X connect 3 0 4 0;
-#X connect 4 0 15 0;
-#X connect 15 0 6 0;
-#X connect 5 0 6 0;
-#X connect 6 0 9 0;
-#X connect 9 0 10 0;
-#X connect 7 0 8 0;
-#X connect 10 0 12 0;
-#X connect 10 1 14 0;
-#X connect 10 2 11 0;
-#X connect 11 0 9 1;
-#X connect 14 0 7 0;
-#X restore 400 500 pd ready;
-#N canvas 0 0 500 500 watch 0;
-#X obj 10 10 r go;
-#X obj 10 40 t b b b b;
-#X obj 10 100 metro {WATCH:g};
-#X obj 10 130 t b b;
-#X obj 120 160 timer;
-#X obj 10 160 realtime;
-#X obj 10 190 -;
-#X obj 10 220 print BEHIND;
-#X obj 250 100 metro {self.every:g};
-#X obj 250 130 s {self.ask};
-#X connect 0 0 1 0;
-#X connect 1 0 2 0;
-#X connect 1 1 8 0;
-#X connect 1 2 5 0;
-#X connect 1 3 4 0;
-#X connect 2 0 3 0;
-#X connect 3 0 5 1;
-#X connect 3 1 4 1;
-#X connect 4 0 6 1;
-#X connect 5 0 6 0;
-#X connect 6 0 7 0;
-#X connect 8 0 9 0;
-#X restore 500 500 pd watch;
-"""
-        )
+    def _subpatches(self) -> dict[str, Sheet]:
+        return {**super()._subpatches(), "ready": self._ready(), "watch": self._watch()}
+
+    def _ready(self) -> Sheet:
+        """Ask nn~ every 100 ms until it states its latency, or wait so long; then pass the names of the files on."""
+        sheet = Sheet()
+        names, order = sheet.add("obj r render"), sheet.add("obj t b b a")
+        kept = sheet.add("obj list append")  # the names, until it begins
+        waiting = sheet.add(f"obj delay {PATIENCE if self.ask == 'nn' else UNASKED}")
+        asking = sheet.add("obj metro 100")
+        once, done, closed = sheet.add("obj spigot 1"), sheet.add("obj t a b b"), sheet.add("msg 0")
+        said, later = sheet.add("obj route latency"), sheet.add("obj delay 0")
+        begin, stop = sheet.add("obj s render-now"), sheet.add("msg stop")
+        sheet.chain(names, order, asking, sheet.add(f"obj s {self.ask}"))
+        sheet.connect((order, 1, waiting, 0), (order, 2, kept, 1))
+        sheet.chain(waiting, kept, once, done, begin)
+        sheet.chain(sheet.add("obj r nn-info"), said, sheet.add("obj t b"), later, kept)
+        sheet.connect((done, 1, stop, 0), (stop, 0, asking, 0), (done, 2, closed, 0), (closed, 0, once, 1))
+        return sheet
+
+    def _watch(self) -> Sheet:
+        """From the start on, print by how much Pd's clock is behind the machine's, and ask nn~."""
+        sheet = Sheet()
+        go, order = sheet.add("obj r go"), sheet.add("obj t b b b b")
+        look, both = sheet.add(f"obj metro {WATCH:g}"), sheet.add("obj t b b")
+        logical, real = sheet.add("obj timer"), sheet.add("obj realtime")
+        difference = sheet.add("obj -")
+        asking = sheet.add(f"obj metro {self.every:g}")
+        sheet.chain(go, order, look, both)
+        sheet.chain(real, difference, sheet.add("obj print BEHIND"))
+        sheet.chain(asking, sheet.add(f"obj s {self.ask}"))
+        sheet.connect((order, 1, asking, 0), (order, 2, real, 0), (order, 3, logical, 0))
+        sheet.connect((both, 0, real, 1), (both, 1, logical, 1), (logical, 0, difference, 1))
+        return sheet
 
 
 @contextlib.contextmanager

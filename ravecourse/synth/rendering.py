@@ -53,7 +53,7 @@ def render_folder(
     """Render `minutes` of each instrument into files of 30 s: FOLDER/strings/strings_000.wav and so on, PCM 24 bit.
 
     A file that an earlier call with the same arguments wrote is kept, so that a second run takes no time and an
-    interrupted one goes on. Files of an earlier call with other arguments are removed; other files are left alone.
+    interrupted one resumes. Files of an earlier call with other arguments are removed; other files are left alone.
 
     Args:
         folder: made where it is missing.

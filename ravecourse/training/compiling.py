@@ -1,7 +1,7 @@
 """`torch.compile` for training: tried on a copy, kept where it makes steps faster, left out where it fails.
 
 Most of a step is spent inside convolutions, which a compiler leaves to the same libraries; what it gains on the rest
-depends on the device, and only trying tells. What is computed stays the same to rounding.
+depends on the device, and only a trial shows it. What is computed stays the same to rounding.
 
 Notebook: 10.
 """
@@ -28,9 +28,9 @@ def compile_if_faster(learner: Learner, audio: Tensor) -> str:
     try:
         compiled = sum(learner.rehearse(audio, TRIES, compiled=True))
     except Exception as error:  # of any type: no compiler, a layer it does not know, its own memory
-        return f"torch.compile does not work here ({_reason(error)}); training goes on without it."
+        return f"torch.compile does not work here ({_reason(error)}); training continues without it."
     if compiled >= plain:
-        return f"torch.compile makes steps {compiled / plain:.2f} times as long here; training goes on without it."
+        return f"torch.compile makes steps {compiled / plain:.2f} times as long here; training continues without it."
     learner.compile()
     return f"torch.compile makes steps {plain / compiled:.2f} times as fast here; training uses it."
 

@@ -45,7 +45,7 @@ class Learner:
         self.on_signal = SpectralDistance(training_config.stft_scales)
         self.on_bands = SpectralDistance(training_config.band_stft_scales)
         self.phase = 1
-        self.noise = model_config.architecture != "v1"  # v1 hears its noise synthesiser from phase two on
+        self.noise = model_config.architecture != "v1"  # in v1 the noise synthesiser plays from phase two on
         trained = [*self.model.encoder.parameters(), *self.model.decoder.parameters()]
         self.optimiser = self._adam(trained)  # of the model: all of it, in phase two the decoder
         self.discriminator_optimiser = self._adam(list(self.discriminator.parameters()))

@@ -23,7 +23,7 @@ from . import run_state, setup
 from .compiling import compile_if_faster
 from .learner import Learner, learning_rate
 from .losses import beta_at
-from .monitor import LOG_EVERY, Journal, NotFinite, Progress, flat_steps
+from .monitor import LOG_EVERY, NotFinite, Progress, TrainingLog, flat_steps
 from .run_state import PHASE_ONE_NAME
 from .stopping import asked_to_stop
 
@@ -44,7 +44,7 @@ class Result:
     step: int  # steps done
     phase: int
     finished: bool  # all planned steps are done
-    message: str  # what happened and how to go on, for people
+    message: str  # what happened and how to resume, for people
     validation: dict[str, float] | None  # "spectral" and "log_mel" on held-out sound; None without any
     seconds: float  # trained, earlier calls included
 
@@ -73,7 +73,7 @@ def train(
     tensorboard: bool = True,
     on_step: Callable[[Progress], bool | None] | None = None,
 ) -> Result:
-    """Train a model, or go on training it, until the planned steps are done.
+    """Train a model, or resume its training, until the planned steps are done.
 
     Ctrl-C (or SIGTERM) ends the step at hand, saves and returns; a second Ctrl-C stops at once. Going on from a
     checkpoint gives the same weights as never having stopped, on a CPU to the bit: crops and noise are functions of
@@ -84,7 +84,7 @@ def train(
         run_folder: gets `checkpoint.pt`, `phase_one.pt`, `losses.csv` and `tensorboard/`.
         model_config, training_config: None takes those of the run folder's checkpoint.
         device: "auto" (CUDA, else MPS, else CPU) or a name that torch knows.
-        resume: go on from the run folder's checkpoint if there is one; False begins anew and replaces it.
+        resume: start from the run folder's checkpoint if there is one; False begins anew and replaces it.
         phase_two_now: end phase one here and begin phase two.
         compile: try `torch.compile`, and use it where it makes steps faster; the weights are then the same to rounding.
         progress: show a bar and messages.
@@ -136,7 +136,7 @@ def train(
         checkpoint.save(run_folder / checkpoint.NAME, first)
     if step == 0:
         run_state.clear(run_folder)
-    journal = Journal(
+    log = TrainingLog(
         run_folder,
         start=step,
         phase_two_start=phase_two_start,
@@ -148,10 +148,10 @@ def train(
     )
 
     if found and found.phase == 1:
-        journal.say(setup.changed_plan(found, config))
+        log.say(setup.changed_plan(found, config))
 
     def check_finite() -> None:
-        journal.settle()
+        log.collect()
         if not learner.is_finite():
             raise NotFinite(step, "a weight")
 
@@ -168,27 +168,27 @@ def train(
         check_finite()
         checkpoint.save(
             run_folder / name,
-            run_state.snapshot(learner, model_config, config, step, phase_two_start, notes(journal.seconds)),
+            run_state.snapshot(learner, model_config, config, step, phase_two_start, notes(log.seconds)),
         )
 
     saved, warned, stop = step, False, ""
     try:
         with threads(count), asked_to_stop() as asked, ThreadPoolExecutor(1) as reader:
             if compile:
-                journal.say(compile_if_faster(learner, crops.batch(0).audio))
-                journal.restart_clock()
+                log.say(compile_if_faster(learner, crops.batch(0).audio))
+                log.restart_clock()
             upcoming = reader.submit(crops.batch, step)
             while step < end and not stop:
                 if learner.phase == 1 and step >= phase_two_start:
                     measure_latent(LATENT_SECONDS)
                     save(PHASE_ONE_NAME)
                     learner.enter_phase_two()
-                    journal.restart_clock()
+                    log.restart_clock()
                 audio = _on_the_way(upcoming.result().audio, target)
                 upcoming = reader.submit(crops.batch, step + 1)
                 values = learner.step(audio, step, phase_two_start)
                 step += 1
-                journal.note(step, learner.phase, values)
+                log.note(step, learner.phase, values)
 
                 validates = step % config.validation_every == 0 or step in (phase_two_start, end)
                 statistics = None
@@ -197,21 +197,21 @@ def train(
                         statistics = measure_latent(LATENT_SECONDS / 8)
                     validation = _validate(learner, store, config)
                     if validation:
-                        journal.validated(step, validation, statistics.kl if statistics else None)
+                        log.validated(step, validation, statistics.kl if statistics else None)
                         history.append(
                             checkpoint.Validation(step, learner.phase, validation["spectral"], validation["log_mel"])
                         )
-                        _let_hear(learner, store, journal, step)
-                    warned = _advise(journal, learner, statistics, history, warned)
-                    journal.restart_clock()
+                        _let_hear(learner, store, log, step)
+                    warned = _advise(log, learner, statistics, history, warned)
+                    log.restart_clock()
                 if step % LOG_EVERY == 0 or validates:
                     measured = {"alive_dimensions": latent.alive(statistics.kl)} if statistics else {}
-                    journal.row(step, learner.phase, **_settings(learner, config, step - 1), **measured)
+                    log.row(step, learner.phase, **_settings(learner, config, step - 1), **measured)
                 if step % config.checkpoint_every == 0 and step < end:
                     save()
                     saved = step
-                    journal.restart_clock()
-                if on_step is not None and on_step(journal.progress(step, learner.phase)) is False:
+                    log.restart_clock()
+                if on_step is not None and on_step(log.progress(step, learner.phase)) is False:
                     stop = "Stopped"
                 stop = stop or asked()
             if step >= end or step > saved:
@@ -221,9 +221,9 @@ def train(
     except NotFinite as error:
         raise RaveCourseError(_not_finite(error, crops, saved, run_folder, learner)) from error
     else:
-        journal.close(failed=False)
+        log.close(failed=False)
     finally:
-        journal.close()
+        log.close()
 
     again = "The same command" if resume else "The same command without --fresh"
     message = (
@@ -232,7 +232,7 @@ def train(
         else f"{stop} after {step} of {end} steps and saved. {again} resumes from here"
         + (", and with --phase-two-now in phase two." if learner.phase == 1 and config.phase_two_steps else ".")
     )
-    return Result(run_folder, step, learner.phase, step >= end, message, _last(history), journal.seconds)
+    return Result(run_folder, step, learner.phase, step >= end, message, _last(history), log.seconds)
 
 
 def _already_finished(found: Checkpoint, run_folder: Path) -> Result:
@@ -249,7 +249,7 @@ def _last(history: Sequence[checkpoint.Validation]) -> dict[str, float] | None:
 
 
 def _rehearse(learner: Learner, audio: Tensor, config: TrainingConfig, known: int) -> tuple[int, tuple[float, float]]:
-    """How many threads, and the pace; its steps of each phase tell a lack of memory before hours of phase one.
+    """How many threads, and the pace; its steps of each phase show a lack of memory before hours of phase one.
 
     Args:
         known: the number with which this training began, since others add up in another order; 0 if there is none.
@@ -300,37 +300,37 @@ def _validate(learner: Learner, store: Dataset, config: TrainingConfig) -> dict[
     return learner.validate(crops.batch(i).audio for i in range(count))
 
 
-def _let_hear(learner: Learner, store: Dataset, journal: Journal, step: int) -> None:
+def _let_hear(learner: Learner, store: Dataset, log: TrainingLog, step: int) -> None:
     hop = learner.model.hop_length
     audio = store.held_out()[:, : LISTEN_SECONDS * store.sample_rate]
     audio = audio[:, : audio.shape[1] // hop * hop]
     if audio.shape[1]:
         made = learner.reconstruct(audio[None].to(learner.device))[0]
-        journal.sound("sound/recording", audio, step, store.sample_rate)
-        journal.sound("sound/reconstruction", made, step, store.sample_rate)
+        log.sound("sound/recording", audio, step, store.sample_rate)
+        log.sound("sound/reconstruction", made, step, store.sample_rate)
 
 
 def _advise(
-    journal: Journal,
+    log: TrainingLog,
     learner: Learner,
     statistics: latent.LatentStatistics | None,
     history: list[checkpoint.Validation],
     warned: bool,
 ) -> bool:
-    """Say what a person may want to act on in phase one; a flat curve is told once."""
+    """Say what a person may want to act on in phase one; a flat curve is reported once."""
     if statistics is None:
         return warned
     alarm = latent.collapse_alarm(statistics.kl, learner.model.fidelity.cpu())
     if alarm:
-        journal.say(alarm)
+        log.say(alarm)
     flat = flat_steps([(int(step), spectral) for step, phase, spectral, _ in history if phase == 1]) if history else 0
     if flat and not warned:
-        journal.say(f"Phase one has been flat for {flat} steps: stop with Ctrl-C and go on with --phase-two-now.")
+        log.say(f"Phase one has been flat for {flat} steps: stop with Ctrl-C and resume with --phase-two-now.")
     return warned or bool(flat)
 
 
 def _settings(learner: Learner, config: TrainingConfig, step: int) -> dict[str, float]:
-    """What the CSV tells beside the losses."""
+    """What the CSV holds beside the losses."""
     if learner.phase == 2:
         return {"learning_rate": config.adversarial_learning_rate}
     return {

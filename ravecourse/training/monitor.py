@@ -1,4 +1,4 @@
-"""What a training tells while it runs: the bar, the losses as CSV, TensorBoard, and whether phase one has gone flat.
+"""What a training reports while it runs: the bar, the losses as CSV, TensorBoard, and whether phase one has gone flat.
 
 Notebook: 04.
 """
@@ -20,7 +20,7 @@ from ravecourse.runtime import clock
 from .table import COLUMNS, LOSSES_NAME, keep_until
 
 LOG_EVERY = 25  # steps a row of the CSV
-SETTLE_SECONDS = 0.5  # losses stay on the device at most this long
+COLLECT_SECONDS = 0.5  # losses stay on the device at most this long
 FLAT_VALIDATIONS = 5  # this many without ...
 FLAT_GAIN = 0.01  # ... a gain of this share count as flat
 
@@ -51,11 +51,11 @@ class NotFinite(Exception):
         self.step, self.name = step, name
 
 
-class Journal:
+class TrainingLog:
     """Collects the losses of each step without waiting for the device, and passes them on.
 
     Args:
-        run_folder: where `losses.csv` and `tensorboard/` go on from `start`; rows after it are dropped.
+        run_folder: where `losses.csv` and `tensorboard/` continue from `start`; rows after it are dropped.
         start: steps done so far.
         phase_two_start, end: the plan, in steps.
         seconds: trained before this call.
@@ -82,7 +82,7 @@ class Journal:
         self.kl: list[float] = []
         self._before, self._began = seconds, time.perf_counter()
         self._pace, self._measured = list(pace), [0, 0]
-        self._last_step_at = self._last_settled = self._began
+        self._last_step_at = self._last_collected = self._began
         self._pending: list[tuple[int, tuple[str, ...], Tensor]] = []
         self._window: dict[str, list[float]] = {}
         self._path = run_folder / LOSSES_NAME
@@ -115,12 +115,12 @@ class Journal:
         self._keep_pace(phase, now - self._last_step_at)
         self._last_step_at = now
         self._bar.update(1)
-        if now - self._last_settled > SETTLE_SECONDS or step % LOG_EVERY == 0:
-            self.settle()
+        if now - self._last_collected > COLLECT_SECONDS or step % LOG_EVERY == 0:
+            self.collect()
             self._bar.set_description(f"phase {phase}", refresh=False)
             self._bar.set_postfix_str(self._plan(step), refresh=True)
 
-    def settle(self) -> None:
+    def collect(self) -> None:
         """Read what is still on the device.
 
         Raises:
@@ -134,7 +134,7 @@ class Journal:
                     raise NotFinite(step, name)
                 self.losses[name] = value
                 self._window.setdefault(name, []).append(value)
-        self._last_settled = time.perf_counter()
+        self._last_collected = time.perf_counter()
 
     def validated(self, step: int, validation: dict[str, float], kl: Tensor | None) -> None:
         """Take in the distances on held-out sound, and the KL of each latent dimension where it was measured.
@@ -163,7 +163,7 @@ class Journal:
             NotFinite: as `note`.
         Notebook: 04.
         """
-        self.settle()
+        self.collect()
         values: dict[str, Any] = {name: sum(found) / len(found) for name, found in self._window.items()}
         self._window = {}
         values.update(also)

@@ -87,8 +87,8 @@ def _compare(target: Spectrum, estimate: Spectrum, scale: int) -> Tensor:
 
 
 class SpectralDistance:
-    """Multi-scale spectral distance: for each scale the relative squared error of the magnitudes, which hears
-    the loud partials, plus the mean absolute difference of their logarithms, which hears the quiet ones;
+    """Multi-scale spectral distance: for each scale the relative squared error of the magnitudes, which weighs
+    the loud partials, plus the mean absolute difference of their logarithms, which weighs the quiet ones;
     summed over the scales.
 
     Means are taken over the whole batch, so a silent example weighs nothing in the first part and does not

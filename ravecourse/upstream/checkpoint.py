@@ -1,6 +1,6 @@
 """Read checkpoints that the original RAVE (acids-ircam, 2.x) wrote, of its `v1` and `v2` families, into our model.
 
-Sizes come from the shapes of the weights. What shapes do not tell (causal or not, dilations, sample rate) comes
+Sizes come from the shapes of the weights. What shapes do not say (causal or not, dilations, sample rate) comes
 from the settings that the original's training leaves beside its checkpoints, `config.gin`.
 
 The imported network computes what the original computes, with one difference: the original's filter bank answers
@@ -149,7 +149,7 @@ def _load(file: Path) -> dict[str, Any]:
 
 
 def _state(content: dict[str, Any], file: Path, averaged: bool) -> dict[str, Tensor]:
-    """The weights by name, proven to be tensors and of a kind that we understand."""
+    """The weights by name, verified to be tensors and of a kind that we understand."""
     state = content.get("state_dict")
     if not isinstance(state, dict) or not any(str(name).startswith(ENCODER) for name in state):
         raise RaveCourseError(
@@ -186,7 +186,7 @@ def _configuration(
     notes: list[str],
     file: Path,
 ) -> ModelConfig:
-    """The configuration that shapes and settings tell."""
+    """The configuration that follows from shapes and settings."""
     layers = sorted(int(m[1]) for m in (re.match(re.escape(ENCODER) + r"(\d+)\.weight(?:_v)?$", n) for n in state) if m)
     convs = {i: _weight(state, f"{ENCODER}{i}") for i in layers}
     convs = {i: weight for i, weight in convs.items() if weight.dim() == 3}
@@ -217,6 +217,7 @@ def _configuration(
         if sample_rate is None:
             sample_rate = 44100
             notes.append("No config.gin says its sample rate; taken as 44100 Hz, the original's default.")
+    causal = _causal(state, settings, file) if causal is None else causal
     return ModelConfig(
         preset="v1" if v1 else "v2",
         architecture="v1" if v1 else "v2",
@@ -227,9 +228,9 @@ def _configuration(
         channels=channels,
         n_bands=n_bands,
         pqmf="kaiser",
-        causal=_causal(state, settings, file) if causal is None else causal,
+        causal=causal,
+        published_causal=causal,
         dilations=dilations,
-        lookahead_upsampling=True,
         **_noise(state, settings, channels * n_bands, v1, notes, file),
     )
 

@@ -22,7 +22,7 @@ class Settings:
     def __init__(self, text: str = "") -> None:
         self._values: list[tuple[str, Any]] = []
         macros: dict[str, Any] = {}
-        joined = re.sub(r"\\?\n[ \t]+", " ", text)  # a value that goes on starts its next line with a space
+        joined = re.sub(r"\\?\n[ \t]+", " ", text)  # a value that continues starts its next line with a space
         for line in joined.splitlines():
             found = re.match(r"([\w./]+)\s*=\s*(.+)$", line)
             if not found:

@@ -25,7 +25,7 @@ from ravecourse.errors import RaveCourseError
 def test_presets_go_through_json(name: str, channels: int, causal: bool) -> None:
     config = preset(name, causal=causal, channels=channels)
     assert config.preset == name and config.causal == causal and config.channels == channels
-    assert config.lookahead_upsampling is not causal
+    assert not config.published_causal
     again = ModelConfig.from_json(config.to_json())
     assert again == config and hash(again) == hash(config)
     training = training_preset(name)
@@ -48,8 +48,8 @@ def test_hop_length() -> None:
 
 
 def test_overrides() -> None:
-    config = preset("v2", latent_size=16, sample_rate=44100, lookahead_upsampling=True, causal=True)
-    assert (config.latent_size, config.sample_rate, config.lookahead_upsampling) == (16, 44100, True)
+    config = preset("v2", latent_size=16, sample_rate=44100, published_causal=True, causal=True)
+    assert (config.latent_size, config.sample_rate, config.published_causal) == (16, 44100, True)
     assert training_preset("tiny", batch_size=3).batch_size == 3
     assert PRESETS["v2"].latent_size == 128
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -121,6 +121,16 @@ def test_files_that_kept_the_discriminator_beside_the_model(name: str) -> None:
     assert DISCRIMINATOR_FIELDS <= json.loads(earlier).keys()
     assert ModelConfig.from_json(earlier) == model
     assert TrainingConfig.from_json(json.dumps(stored), earlier) == training
+
+
+@pytest.mark.parametrize(
+    ("causal", "looks_ahead", "published"), [(False, True, False), (True, True, True), (True, False, False)]
+)
+def test_files_that_said_whether_upsampling_looks_ahead(causal: bool, looks_ahead: bool, published: bool) -> None:
+    stored = json.loads(preset("tiny", causal=causal).to_json())
+    del stored["published_causal"]
+    found = ModelConfig.from_json(json.dumps({**stored, "lookahead_upsampling": looks_ahead}))
+    assert found == preset("tiny", causal=causal, published_causal=published)
 
 
 ODD = [None, "x", "", [], [[]], {}, True, -1, 0, 0.5, 1e300, 10**30, math.nan, math.inf, [0], [-1], ["x"], [[0]], [1e9]]

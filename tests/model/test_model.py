@@ -167,7 +167,7 @@ def test_other_networks_do(name: str) -> None:
     z = torch.randn(1, 6, 16, generator=torch.Generator().manual_seed(1))
     changed = z.clone()
     changed[..., 8] += 1
-    for options in ({"causal": False}, {"causal": True, "lookahead_upsampling": True}):
+    for options in ({"causal": False}, {"causal": True, "published_causal": True}):
         model = narrow(name, **options)
         different = (model.decode_bands(z, False) != model.decode_bands(changed, False)).any(1)[0].nonzero()[:, 0]
         assert int(different.min()) < 8 * ratio

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ravecourse.export import torchscript
-from ravecourse.playback.puredata import Patch, expected, play, prove
+from ravecourse.playback.puredata import Patch, expected, play, verify
 
 pytestmark = pytest.mark.original
 MAKE = "from benchmarks.compare import exported; print(exported('raspberry'))"
@@ -57,4 +57,4 @@ def test_pd_plays_it_as_python_does(method, buffer, theirs, tmp_path, externals)
 
 
 def test_the_proof_of_pd_install_holds_for_it(theirs, tmp_path, externals):
-    assert len(prove(theirs, externals, tmp_path)) == 6
+    assert len(verify(theirs, externals, tmp_path)) == 6

@@ -13,7 +13,7 @@ from ravecourse import audio as sound
 from ravecourse.export import torchscript
 from ravecourse.playback import patch_assets
 from ravecourse.playback.player import Player
-from ravecourse.playback.puredata import RATE, Ran
+from ravecourse.playback.puredata import RATE, PdRun
 
 OURS = ("INFO: ", "heard.wav: biggest", "nn~: noise: ")  # lines of the console that the tests ask for
 
@@ -29,7 +29,7 @@ def materials(project: Path) -> Path:
 def heard(tmp_path: Path, materials: Path, externals: Path):
     """Play a patch: heard(1, [(0, "p1-mix 0")], 2.0) is [T], what goes to both sides of the sound card."""
 
-    def play(number: int, messages: list[tuple[float, str]], seconds: float, listen: str = "") -> tuple[Tensor, Ran]:
+    def play(number: int, messages: list[tuple[float, str]], seconds: float, listen: str = "") -> tuple[Tensor, PdRun]:
         ran = render(number, messages, seconds, tmp_path, materials, externals, listen)
         said = [line for line in ran.console.splitlines() if not line.startswith(OURS)]
         assert ran.status == 0 and not said and ran.audio is not None, ran.console

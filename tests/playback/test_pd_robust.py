@@ -13,14 +13,14 @@ from pd_models import Analyse, Echo, Named, Pair, Params, Settings, Slow, Wrong,
 from torch import Tensor
 
 from ravecourse.export.torchscript import load
-from ravecourse.playback.puredata import Patch, Ran, expected, play, run_patch
+from ravecourse.playback.puredata import Patch, PdRun, expected, play, run_patch
 
 
 def noise(channels: int = 1, samples: int = 24000) -> Tensor:
     return 0.3 * torch.randn(channels, samples, generator=torch.Generator().manual_seed(0))
 
 
-def survived(ran: Ran) -> Ran:
+def survived(ran: PdRun) -> PdRun:
     """Pd came to the end of the patch: it quit by itself, and had recorded the sound before."""
     assert ran.status == 0, f"Pd ended with {ran.status}\n{ran.console[-3000:]}"
     assert ran.audio is not None and torch.isfinite(ran.audio).all(), ran.console[-3000:]

@@ -13,7 +13,7 @@ import soundfile
 import torch
 from test_pd_robust import flood, random_messages
 
-from ravecourse.playback.puredata import Patch, Ran, run_patch
+from ravecourse.playback.puredata import Patch, PdRun, run_patch
 
 KINDS = {"plain": "", "address": "libasan.so", "thread": "libtsan.so"}
 SAID = ("ERROR: AddressSanitizer", "WARNING: ThreadSanitizer", "runtime error", "FAILED")
@@ -58,7 +58,7 @@ def test_the_engine_between_two_threads(build):
     assert ran.returncode == 0 and "all good" in said and not any(word in said for word in SAID), said[-4000:]
 
 
-def run(build: tuple[str, Path], text: str, folder: Path, batch: bool = True) -> Ran:
+def run(build: tuple[str, Path], text: str, folder: Path, batch: bool = True) -> PdRun:
     """Pd with the sanitizer's library loaded first; the patch quits by itself."""
     kind, where = build
     settings = environment()

@@ -195,18 +195,18 @@ def test_the_info_outlet_says_what_a_player_needs(exported, tmp_path, externals)
 
 def test_the_proof_of_pd_install_finds_a_difference(tmp_path, externals, monkeypatch):
     save(Echo(), tmp_path / "echo.ts")
-    assert len(puredata.prove(tmp_path / "echo.ts", externals, tmp_path / "a")) == 2
+    assert len(puredata.verify(tmp_path / "echo.ts", externals, tmp_path / "a")) == 2
     right = puredata.expected
     monkeypatch.setattr(puredata, "expected", lambda *args: right(*args) + 1e-5)
     with pytest.raises(puredata.RaveCourseError, match="differ"):
-        puredata.prove(tmp_path / "echo.ts", externals, tmp_path / "b")
+        puredata.verify(tmp_path / "echo.ts", externals, tmp_path / "b")
 
 
 def test_wide_objects_where_pd_has_them(tmp_path, externals):
     """-m: one inlet and one outlet with all signals. Needs Pd 0.54; older ones must say so and play on."""
     save(Echo(3), tmp_path / "echo.ts")
     audio = noise(3)
-    ran = play(Patch("-m echo.ts forward 256", 3, 3, wide=True), audio, tmp_path, externals)
+    ran = play(Patch("-m echo.ts forward 256", 3, 3, multichannel=True), audio, tmp_path, externals)
     if "needs Pd 0.54" in ran.console:
         ran = play(Patch("-m echo.ts forward 256", 3, 3), audio, tmp_path, externals)
     wanted = expected(torchscript.load(tmp_path / "echo.ts"), audio, "forward", 256, 448)

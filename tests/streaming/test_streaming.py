@@ -214,7 +214,7 @@ def test_stream_equals_offline(
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_causal_model_whose_upsampling_looks_ahead(name: str) -> None:
-    model = tiny_width(name, causal=True, lookahead_upsampling=True)
+    model = tiny_width(name, causal=True, published_causal=True)
     audio = signal(20 * model.hop_length, seed=2)
     stream = StreamingRAVE(model)
     stream.heads.noise_scale.fill_(0)
@@ -432,7 +432,7 @@ def test_memory_does_not_grow() -> None:
 @pytest.mark.parametrize(("name", "causal"), [(name, causal) for name in PRESETS for causal in (False, True)])
 def test_after_reset_a_stream_is_as_if_just_made(name: str, causal: bool, form: str) -> None:
     """Bit for bit, whatever it played before, and also where the batch was another one."""
-    model = tiny_width(name, causal=causal, lookahead_upsampling=not causal)
+    model = tiny_width(name, causal=causal)
     hop = model.hop_length
     x = signal(11 * hop, batch=2)
 

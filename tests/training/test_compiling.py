@@ -1,5 +1,5 @@
 """torch.compile, really: the compiled steps compute what the plain ones do, only steps are compiled, and where it fails
-or does not pay, training goes on without it."""
+or does not pay, training continues without it."""
 
 import copy
 from collections.abc import Iterator
@@ -88,7 +88,7 @@ def test_it_is_kept_where_it_is_faster(monkeypatch, plain: float, compiled: floa
     made, before = learner(), graphs()
     said = compile_if_faster(made, signal(4096, batch=2))
     assert ("2.00 times as fast here; training uses it" in said) == kept
-    assert ("1.50 times as long here; training goes on without it" in said) != kept
+    assert ("1.50 times as long here; training continues without it" in said) != kept
     made.step(signal(4096, batch=2), 0, 10)
     assert (graphs() > before) == kept
 
@@ -113,4 +113,4 @@ def test_a_failure_is_one_sentence(monkeypatch, text: str, place: str, reason: s
     monkeypatch.setattr(Learner, "rehearse", fail)
     monkeypatch.setattr(torch, "__file__", place)
     said = compile_if_faster(learner(), signal(4096, batch=2))
-    assert reason in said and "\n" not in said and said.endswith("training goes on without it.")
+    assert reason in said and "\n" not in said and said.endswith("training continues without it.")

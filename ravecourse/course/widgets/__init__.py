@@ -1,7 +1,7 @@
 """Things to move in a notebook: each is a picture and a sound that follow its controls.
 
 Where nobody is there to move them (a test, a PDF, a page on GitHub) each shows a still picture and players instead;
-`live` tells by which rule. Notebook: 05.
+`live` says by which rule. Notebook: 05.
 """
 
 from .abx import ABX

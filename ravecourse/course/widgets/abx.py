@@ -1,4 +1,4 @@
-"""A listening test: is X the sound A or the sound B? It counts, and tells what the count means.
+"""A listening test: is X the sound A or the sound B? It counts, and says what the count means.
 
 Notebook: 06.
 """
@@ -42,29 +42,29 @@ def needed(trials: int, rare: float = RARE) -> int | None:
 
 
 def meaning(right: int, trials: int) -> str:
-    """What a count tells, in words. Notebook: 06."""
+    """What a count means, in words. Notebook: 06."""
     chance = by_luck(right, trials)
     share = f"{chance:.1%}" if chance >= 0.001 else "fewer than 0.1%"
-    told = f"{right} of {trials} right. Someone who only guesses has that many or more in {share} of such tests"
+    text = f"{right} of {trials} right. Someone who only guesses has that many or more in {share} of such tests"
     if chance < RARE:
-        return told + ": you hear a difference."
+        return text + ": you hear a difference."
     enough = needed(trials)
     more = f"{enough} right would have been enough" if enough is not None else "it takes 5 trials or more"
-    return told + f": that is no proof of a difference ({more}), and no proof that there is none."
+    return text + f": that is no proof of a difference ({more}), and no proof that there is none."
 
 
 class ABX(CourseWidget):
     """Two sounds, equally loud, and X, which is one of the two: say which, several times.
 
-    Each of the two is X equally often, in an order from the seed. Nothing is told before the last answer. All players
+    Each of the two is X equally often, in an order from the seed. Nothing is revealed before the last answer. All players
     hold as many bytes, and a noise of the last bit, drawn anew for each, makes their bytes differ.
 
     Args:
         a, b: `[C, T]` or `[T]`; the longer one is cut.
         sample_rate: in Hz.
-        trials: how many; 5 or more can prove something.
+        trials: how many; with 5 or more, a difference can be significant.
         seed: of the order.
-        labels: what A and B are, told with the result.
+        labels: what A and B are, shown with the result.
     Raises:
         RaveCourseError: fewer than one trial, or sounds without samples.
     Source: Clark, High-resolution subjective testing using a double-blind comparator, 1982. Notebook: 06.

@@ -58,7 +58,7 @@ class BlockViewer(CourseWidget):
             max=self.count - 1,
             description="block",
             continuous_update=False,
-            tooltip="which block; arrow keys go on by one",
+            tooltip="which block; arrow keys move by one",
             layout=ipywidgets.Layout(width="32em", max_width="100%"),
         )
         self.back, self.forth = (

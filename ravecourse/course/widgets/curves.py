@@ -25,7 +25,7 @@ SHARE = 0.1  # of the time goes into drawing, at most
 class LiveCurves(CourseWidget):
     """Give it to `train` as `on_step`: it draws the losses as they come, and stops the training when asked to.
 
-    The button, `stop()` and `seconds` make `on_step` answer False: training then saves, and goes on from there next
+    The button, `stop()` and `seconds` make `on_step` answer False: training then saves, and resumes from there next
     time. While a cell runs, a press of the button reaches a kernel that has subshells (ipykernel 7 with JupyterLab
     4.4 or later, as in the environment of this course). The square in the notebook's toolbar interrupts the kernel and
     does the same everywhere.
@@ -33,8 +33,8 @@ class LiveCurves(CourseWidget):
     Args:
         every: seconds between two drawings, at least; drawing takes a tenth of the time at most.
         seconds: stop by itself after so many; None trains to the planned end.
-        columns: which losses, of those that the training tells.
-        timer: tells the time in seconds.
+        columns: which losses, of those that the training reports.
+        timer: gives the time in seconds.
     Notebook: 04.
     """
 
@@ -123,7 +123,7 @@ class LiveCurves(CourseWidget):
         finish_losses(axis, name, sorted([*points, *(held_out or [])]), border)
 
     def _start(self, now: float, step: int) -> None:
-        """A training begins or goes on: forget an earlier stop, and show the widget if it is not shown."""
+        """A training begins or is resumed: forget an earlier stop, and show the widget if it is not shown."""
         self._began, self._next = now, now
         if self.progress is not None and step <= self.progress.step:
             self._curves, self._seen = {}, None
