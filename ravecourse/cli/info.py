@@ -116,7 +116,8 @@ def exported(path: Path) -> str:
         )
     for a in model.attributes.values():
         lines.append(f"  attribute {a.name}: {', '.join(a.types)}")
-    lines.append(f"  smallest buffer: {model.smallest_buffer} samples")
+    if model.methods:
+        lines.append(f"  smallest buffer: {model.smallest_buffer} samples")
     for name, value in model.metadata.items():
         if isinstance(value, str | int | float | bool):
             lines.append(f"  {NAMES.get(name, name.replace('_', ' '))}: {value}")

@@ -91,6 +91,8 @@ def prepare(
     sources, target = [Path(source) for source in sources], Path(target)
     if not sources:
         raise RaveCourseError("No folder was given. Name the folder that holds your sounds.")
+    if os.path.realpath(target) in map(os.path.realpath, sources):
+        raise RaveCourseError(f"{target} is the folder of the recordings. Choose another folder for the dataset.")
     paths, left_out = scan(*sources, exclude=target)
     gone = [path for path in paths if not path.is_file()]  # deleted or moved since the folder was read
     paths = [path for path in paths if path not in gone]

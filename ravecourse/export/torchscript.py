@@ -115,7 +115,7 @@ def buffer_size(model: Model, asked: int = DEFAULT_BUFFER) -> int:
 
     Raises:
         RaveCourseError: a negative number, or one above 2^20.
-    Source: this course, after nn_tilde. Notebook: 09.
+    Source: nn_tilde. Notebook: 09.
     """
     if not 0 <= asked <= LARGEST_BUFFER:
         raise RaveCourseError(

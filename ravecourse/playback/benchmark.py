@@ -165,7 +165,14 @@ def of_model(model: Model, title: str, seconds: float) -> None:
 
 
 def of_file(model: Model, seconds: float) -> None:
-    """Print each method of a file, from the smallest buffer to the first safe one. Notebook: 09."""
+    """Print each method of a file, from the smallest buffer to the first safe one.
+
+    Raises:
+        RaveCourseError: it has no method that can be played.
+    Notebook: 09.
+    """
+    if not model.methods:
+        raise RaveCourseError(f"{model.path} has no method that nn~ can play. `ravecourse info` says why.")
     print(f"\n{model.path}" + (f", {model.sample_rate} Hz" if model.sample_rate else ", taken as 48000 Hz"))
     if not model.metadata:
         print("A .ts file is a program, and this runs it: use files from people you trust.")
@@ -192,8 +199,10 @@ def line(m: Measurement) -> str:
 
 
 def untrained(name: str, causal: bool | None = None) -> Model:
-    """A preset with its first random weights, ready to be played; it runs as fast as a trained one. Source: this
-    course. Notebook: 09."""
+    """A preset with its first random weights, ready to be played; it runs as fast as a trained one.
+
+    Notebook: 09.
+    """
     model = RAVE(preset(name, causal=causal)).eval()
     model.noise_level.fill_(1.0)
     return playable(model, name)

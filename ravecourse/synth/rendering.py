@@ -36,7 +36,7 @@ def render(instrument: str, seconds: float, seed: int = 0, sample_rate: int = 48
     Raises:
         RaveCourseError: an unknown instrument, a length or a sample rate that is not possible, a negative seed.
 
-    Source: this course; the models' sources are named in their modules. Notebook: 01.
+    Notebook: 01.
     """
     _check(instrument, seconds, seed, sample_rate)
     return _take(instrument, seconds, [seed], sample_rate)

@@ -38,6 +38,18 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class Nothing(torch.nn.Module):
+    """A scripted module that is no model for nn~."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+def nothing_to_play(folder: Path) -> Path:
+    torch.jit.save(torch.jit.script(Nothing()), folder / "nothing.ts")
+    return folder / "nothing.ts"
+
+
 def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
     status = parser.main([str(word) for word in words])
     captured = capsys.readouterr()
@@ -141,6 +153,11 @@ def mistakes(work: Path) -> dict[str, tuple[list[object], str]]:
             "-1",
         ),
         "render to a strange format": (["render", model, work / "sounds/0.wav", work / "o.xyz"], "xyz"),
+        "bench a file without methods": (["bench", nothing_to_play(work)], "no method"),
+        "prepare into the recordings' folder": (
+            ["prepare", work / "sounds", "--out", work / "sounds"],
+            "another folder",
+        ),
         "bench a missing file": (["bench", work / "gone.ts"], "gone.ts"),
         "bench a wrong preset": (["bench", "huge"], "'huge'"),
         "bench for no time": (["bench", "tiny", "--seconds", 0], "seconds"),

@@ -85,7 +85,7 @@ def teaching(module: str) -> set[str]:
     [
         ("Notebook: 04.", {"04"}),
         ("Notebooks: 04, 06.", {"04", "06"}),
-        ("Source: this course. Notebook: 03 (models), 04 and 06 (training).", {"03", "04", "06"}),
+        ("Source: a paper. Notebook: 03 (models), 04 and 06 (training).", {"03", "04", "06"}),
         ("Notebook:\n04.", {"04"}),
         ("Source: arXiv 2111.05011, section 3.", set()),
         (None, set()),
