@@ -106,7 +106,7 @@ Engine::Engine(bool batch) : batch_(batch), state_(std::make_shared<State>(batch
     const auto done = std::make_shared<std::atomic<bool>>(false);
     std::thread worker([state = state_, done]() mutable {
         run_worker(*state);
-        state.reset();  // frees the models here, not in the thread that deletes the object
+        state.reset();  // where the object is gone already, this frees its models, and not Pd's thread
         done->store(true);
     });
     const auto stop = [state = std::weak_ptr(state_)] {
