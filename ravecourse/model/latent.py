@@ -197,7 +197,7 @@ def collapse_alarm(kl: Tensor, fidelity: Tensor | None = None) -> str | None:
     Notebook: 05.
     """
     size, used = kl.numel(), alive(kl)
-    advice = "Lower beta or lengthen its ramp (beta_ramp_steps); check that the recordings are not silent."
+    advice = "Lower beta, and check that the recordings are not silent."
     if used == 0:
         return f"The latent has collapsed: none of its {size} dimensions carries information. {advice}"
     if size >= 4 and used == 1:
