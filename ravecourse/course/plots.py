@@ -91,6 +91,8 @@ def waveforms(sounds: Mapping[str, Tensor], sample_rate: int, title: str = "") -
 def losses(path: Path | str, columns: Sequence[str] | None = None) -> Figure:
     """Curves of a training: one panel for each quantity in a run's CSV, with a line where phase two begins.
 
+    A training that was stopped before its first row shows panels that say so.
+
     Args:
         path: the CSV that training wrote, with a column `step`, and `phase` where there are two.
         columns: which to show; None shows all that change and are not times or rates.
@@ -107,6 +109,7 @@ def losses(path: Path | str, columns: Sequence[str] | None = None) -> Figure:
             for name, points in series.items()
             if len({value for _, value in points}) > 1 and not name.endswith(("seconds", "per_second", "rate", "beta"))
         ]
+        or ["loss"] * (not any(series.values()))
     )
     missing = [name for name in names if name not in series]
     if missing or not names:
@@ -114,6 +117,10 @@ def losses(path: Path | str, columns: Sequence[str] | None = None) -> Figure:
         raise RaveCourseError(f"{path} has no column {', '.join(missing) or 'with numbers'}. It has: {have}.")
     figure, axes = _figure(-(-len(names) // 2), 10, 2.1 * -(-len(names) // 2) + 0.8, across=2)
     for axis, name, colour in zip(axes, names, _colours(len(names)), strict=False):
+        if not series[name]:
+            axis.set_title(name.replace("_", " "), loc="left", fontsize=10)
+            axis.text(0.5, 0.5, "no values yet", transform=axis.transAxes, ha="center", va="center", color="0.4")
+            continue
         steps, values = zip(*series[name], strict=True)
         dense = len(values) > 60
         axis.plot(
@@ -211,16 +218,19 @@ def _levels(audio: Tensor) -> Tensor:
 def _read(path: Path) -> tuple[dict[str, list[tuple[float, float]]], float | None]:
     """Columns of a CSV as (step, value) pairs, empty cells left out, and the step where phase two begins."""
     rows = read_losses(path)
-    if not rows or "step" not in rows[0]:
+    header = list(rows[0]) if rows else path.read_text(errors="replace").strip().split(",")
+    if "step" not in header:
         raise RaveCourseError(f"{path} holds no training curves (no column `step`). Name the CSV of a run folder.")
-    series: dict[str, list[tuple[float, float]]] = {}
+    series: dict[str, list[tuple[float, float]]] = {name: [] for name in header if name not in ("step", "phase")}
+    words: set[str | None] = set()
     for row in rows:
         for name, text in row.items():
             if name not in ("step", "phase", None) and text:
                 try:
                     series.setdefault(name, []).append((float(row["step"]), float(text)))
                 except ValueError:
-                    continue  # a cell that is no number
+                    words.add(name)  # a cell that is no number
+    series = {name: points for name, points in series.items() if points or name not in words}
     second = [float(row["step"]) for row in rows if row.get("phase") in ("2", "2.0")]
     return series, min(second) if second else None
 

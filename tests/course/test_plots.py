@@ -69,12 +69,27 @@ def test_losses_draw_each_curve_with_the_border_of_the_phases(steps: int, tmp_pa
 
 def test_losses_of_no_training_are_told(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    (tmp_path / "empty.csv").write_text("step,phase,loss\n")
+    (tmp_path / "empty.csv").write_text("")
     for name in ("gone.csv", "other.csv", "empty.csv"):
         with pytest.raises(RaveCourseError, match=name):
             plots.losses(tmp_path / name)
     with pytest.raises(RaveCourseError, match="colour.*loss"):
         plots.losses(curves(tmp_path / "l.csv", 5), ["colour"])
+
+
+@pytest.mark.parametrize("columns", [None, ["loss"], ["kl", "loss"]])
+def test_losses_of_a_training_that_was_stopped_at_once(columns: list[str] | None, tmp_path: Path) -> None:
+    (tmp_path / "losses.csv").write_text("step,phase,seconds,loss,kl\n")
+    figure = plots.losses(tmp_path / "losses.csv", columns)
+    panels = [axis for axis in figure.axes if axis.get_visible()]
+    assert [axis.get_title(loc="left") for axis in panels] == (columns or ["loss"])
+    assert all([text.get_text() for text in axis.texts] == ["no values yet"] for axis in panels)
+
+
+def test_a_quantity_that_has_not_begun_is_an_empty_panel(tmp_path: Path) -> None:
+    (tmp_path / "losses.csv").write_text("step,phase,loss,kl\n25,1,3.0,\n50,1,2.0,\n")
+    loss, kl = plots.losses(tmp_path / "losses.csv", ["loss", "kl"]).axes
+    assert len(loss.lines) == 1 and not kl.lines and kl.texts[0].get_text() == "no values yet"
 
 
 def test_saving_writes_a_picture_and_leaves_the_backend_alone(tmp_path: Path) -> None:
