@@ -206,7 +206,7 @@ def _ffmpeg(path: Path, block_seconds: float, refusal: str) -> Iterator[Decoder]
 
 
 def _ffmpeg_blocks(
-    path: Path, process: subprocess.Popen, size: int, channels: int, sample_rate: int
+    path: Path, process: subprocess.Popen[bytes], size: int, channels: int, sample_rate: int
 ) -> Iterator[np.ndarray]:
     done = 0
     assert process.stdout is not None  # it is a pipe

@@ -71,28 +71,32 @@ def writer(
     """
     path = Path(path)
     suffix = path.suffix[1:].upper()
-    format = FORMATS.get(suffix, suffix)
-    if format not in soundfile.available_formats() or format == "RAW":
+    container = FORMATS.get(suffix, suffix)
+    if container not in soundfile.available_formats() or container == "RAW":
         raise RaveCourseError(
             f"{path} ends in '{path.suffix}', which cannot be written. Use .wav, .flac, .ogg, .mp3 or .aiff."
         )
-    if not soundfile.check_format(format, subtype):
+    if not soundfile.check_format(container, subtype):
         if subtype in ("FLOAT", "DOUBLE"):
             raise RaveCourseError(
-                f"{path} cannot hold these values: {format} clips at full scale, and they go beyond it. Use .wav."
+                f"{path} cannot hold these values: {container} clips at full scale, and they go beyond it. Use .wav."
             )
-        subtype = soundfile.default_subtype(format)
-    if format == "WAV" and samples is not None and samples * channels * SAMPLE_BYTES.get(subtype, 1) > LARGEST["WAV"]:
-        format = "RF64"
+        subtype = soundfile.default_subtype(container)
+    if (
+        container == "WAV"
+        and samples is not None
+        and samples * channels * SAMPLE_BYTES.get(subtype, 1) > LARGEST["WAV"]
+    ):
+        container = "RF64"
     with replacing(path) as temporary:
         try:
-            with soundfile.SoundFile(str(temporary), "w", sample_rate, channels, subtype, format=format) as file:
-                yield Writer(path, file, LARGEST.get(format))
+            with soundfile.SoundFile(str(temporary), "w", sample_rate, channels, subtype, format=container) as file:
+                yield Writer(path, file, LARGEST.get(container))
         except (soundfile.LibsndfileError, ValueError, TypeError) as error:
             if shutil.disk_usage(path.parent).free < 2**20:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
             raise RaveCourseError(
-                f"{path} could not be written as {format} {subtype} at {sample_rate} Hz with {channels} channels "
+                f"{path} could not be written as {container} {subtype} at {sample_rate} Hz with {channels} channels "
                 f"({error}). Use .wav."
             ) from error
 

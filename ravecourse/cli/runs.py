@@ -71,7 +71,7 @@ def _train(arguments: Namespace) -> int:
         device=arguments.device or "auto",
         resume=not arguments.fresh,
         phase_two_now=arguments.phase_two_now,
-        compile=arguments.compile,
+        compiled=arguments.compile,
     )
     print(result.message)
     if result.validation:

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import librosa
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -54,7 +56,7 @@ def spectrogram_on(axis: Axes, audio: Tensor, sample_rate: int) -> AxesImage:
     """
     seconds = audio.shape[-1] / sample_rate
     drawn = axis.imshow(
-        _levels(audio).numpy(),
+        _levels(audio),
         origin="lower",
         aspect="auto",
         cmap="cividis",
@@ -205,14 +207,14 @@ def _colours(count: int) -> list[str]:
     return [COLOURS[i % len(COLOURS)] for i in range(count)]
 
 
-def _levels(audio: Tensor) -> Tensor:
+def _levels(audio: Tensor) -> np.ndarray:
     """Levels in dB, 0 for a full-scale sine: [frequencies, frames]."""
     mono = audio.detach().cpu().float().reshape(-1, audio.shape[-1]).mean(0)
     mono = torch.nn.functional.pad(mono, (0, max(0, WINDOW - len(mono))))
-    window = torch.hann_window(WINDOW)
     hop = max(WINDOW // 4, len(mono) // 2000)
-    spectrum = torch.stft(mono, WINDOW, hop, window=window, return_complex=True, pad_mode="constant").abs()
-    return 20 * torch.log10(spectrum * 2 / window.sum() + 1e-7)
+    spectrum = np.abs(librosa.stft(mono.numpy(), n_fft=WINDOW, hop_length=hop, window="hann"))
+    full_scale = WINDOW / 4  # of a sine under a Hann window, whose mean is a half
+    return librosa.amplitude_to_db(spectrum, ref=full_scale, amin=1e-7 * full_scale, top_db=None)
 
 
 def _read(path: Path) -> tuple[dict[str, list[tuple[float, float]]], float | None]:

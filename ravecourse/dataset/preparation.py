@@ -8,7 +8,7 @@ import random
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -261,7 +261,7 @@ def _report(
     entries: list[Segment],
     skipped: list[tuple[str, str]],
     notes: list[str],
-    settings: dict,
+    settings: dict[str, Any],
     file: Path,
 ) -> Report:
     """Measure each split; of a recording that lies in both, each part by itself."""
@@ -308,7 +308,7 @@ def _is_constant(meter: Meter) -> bool:
     return len(meter.steps) > 4 and float(np.median(meter.steps)) < OFFSET_SHARE * float(np.median(meter.plain_steps))
 
 
-def _meter_of(entry: Segment, file: Path, settings: dict) -> Meter:
+def _meter_of(entry: Segment, file: Path, settings: dict[str, Any]) -> Meter:
     """Measure a part of a recording, from the samples that were written."""
     channels = settings["channels"]
     meter = Meter(settings["sample_rate"], channels)
@@ -335,7 +335,7 @@ def _names(paths: list[Path], sources: list[Path]) -> list[str]:
     return [name.encode("utf-8", "backslashreplace").decode() for name in names]
 
 
-def _fingerprint(names: dict[Path, str], skipped: list[tuple[str, str]], settings: dict) -> str:
+def _fingerprint(names: dict[Path, str], skipped: list[tuple[str, str]], settings: dict[str, Any]) -> str:
     """Stands for the recordings, as far as names, sizes and dates show, and for how they are prepared."""
     stats = {}
     for path, name in names.items():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -113,7 +114,7 @@ class Dataset:
         return self.read(entry.start, entry.length)
 
 
-def read_description(path: Path) -> dict:
+def read_description(path: Path) -> dict[str, Any]:
     """Read and check `store.json`; raises RaveCourseError if it is missing, damaged or of another version.
 
     Notebook: 01.
@@ -140,7 +141,7 @@ def read_description(path: Path) -> dict:
     return description
 
 
-def as_json(entries: list[Segment]) -> list[dict]:
+def as_json(entries: list[Segment]) -> list[dict[str, Any]]:
     """Turn entries into what `store.json` keeps. Notebook: 01."""
     return [asdict(entry) for entry in entries]
 

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -184,7 +185,7 @@ def _is_whole(path: Path, seconds: float, sample_rate: int) -> bool:
         return False
 
 
-def _forget_others(place: Path, made: dict) -> None:
+def _forget_others(place: Path, made: dict[str, Any]) -> None:
     """Remove what an earlier call with other arguments wrote here, then note what this one is about to write."""
     note = place / "synth.json"
     try:

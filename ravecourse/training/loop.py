@@ -68,7 +68,7 @@ def train(
     device: str = "auto",
     resume: bool = True,
     phase_two_now: bool = False,
-    compile: bool = False,
+    compiled: bool = False,
     progress: bool = True,
     tensorboard: bool = True,
     on_step: Callable[[Progress], bool | None] | None = None,
@@ -86,7 +86,7 @@ def train(
         device: "auto" (CUDA, else MPS, else CPU) or a name that torch knows.
         resume: start from the run folder's checkpoint if there is one; False begins anew and replaces it.
         phase_two_now: end phase one here and begin phase two.
-        compile: try `torch.compile`, and use it where it makes steps faster; the weights are then the same to rounding.
+        compiled: try `torch.compile`, and use it where it makes steps faster; the weights are then the same to rounding.
         progress: show a bar and messages.
         tensorboard: write for TensorBoard.
         on_step: called after each step; training saves and ends when it returns False.
@@ -174,7 +174,7 @@ def train(
     saved, warned, stop = step, False, ""
     try:
         with threads(count), asked_to_stop() as asked, ThreadPoolExecutor(1) as reader:
-            if compile:
+            if compiled:
                 log.say(compile_if_faster(learner, crops.batch(0).audio))
                 log.restart_clock()
             upcoming = reader.submit(crops.batch, step)

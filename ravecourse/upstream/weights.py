@@ -27,7 +27,7 @@ def _their_name(name: str, v1: bool, wave: str) -> str:
     name = name.replace(".parametrizations.weight.original1", ".weight_v")
     if v1:
 
-        def trunk(found: re.Match) -> str:  # ours: conv, then (activation, up, 3 units) a stage
+        def trunk(found: re.Match[str]) -> str:  # ours: conv, then (activation, up, 3 units) a stage
             stage, place = divmod(int(found[1]) - 1, 5)
             if place == 1:
                 return f"decoder.net.{1 + 2 * stage}.net.1"

@@ -38,7 +38,7 @@ def unclosed(path: Path) -> Path:
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize(
-    ("format", "suffix", "subtype"),
+    ("container", "suffix", "subtype"),
     [
         *[("WAV", ".wav", subtype) for subtype in ("PCM_16", "PCM_24", "FLOAT")],
         ("WAVEX", ".wav", "PCM_16"),
@@ -47,10 +47,10 @@ def unclosed(path: Path) -> Path:
         ("AIFF", ".aiff", "PCM_24"),
     ],
 )
-def test_a_recorder_that_died_loses_no_sound(tmp_path, format, suffix, subtype, channels):
+def test_a_recorder_that_died_loses_no_sound(tmp_path, container, suffix, subtype, channels):
     path = tmp_path / f"take{suffix}"
     soundfile.write(
-        path, 0.3 * np.random.default_rng(0).standard_normal((9000, channels)), 16000, subtype, format=format
+        path, 0.3 * np.random.default_rng(0).standard_normal((9000, channels)), 16000, subtype, format=container
     )
     whole, rate = audio.read(path)
     found = unclosed(path)

@@ -22,7 +22,7 @@ def test_the_committed_pages_are_what_the_program_writes(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", packages.names())
 def test_a_page_is_short_and_leads_somewhere(name: str) -> None:
     text = packages.page(name)
-    rows = [line for line in text.splitlines() if line.startswith("| `") or line.startswith("| [")]
+    rows = [line for line in text.splitlines() if line.startswith(("| `", "| ["))]
     assert len(rows) >= 2 and len(text.splitlines()) <= 60
     assert all(len(re.split(r"(?<!\\)\|", row)[2].strip()) > 8 for row in rows), "every name says what it is"
     for link in re.findall(r"\]\(([^)]+)\)", text):

@@ -177,7 +177,7 @@ def test_compile_is_for_the_steps_alone(store, tmp_path, monkeypatch, capsys):
         plans(phase_one_steps=4, phase_two_steps=0),
         device="cpu",
         tensorboard=False,
-        compile=True,
+        compiled=True,
     )
     assert result.finished and result.validation
     assert "torch.compile makes steps 2.00 times as fast here; training uses it" in capsys.readouterr().out

@@ -265,7 +265,7 @@ def test_a_file_alone_tells_what_it_can(tmp_path: Path) -> None:
         assert imported.model.config.causal == model.config.causal
         assert any("44100 Hz" in note for note in imported.notes)
         assert imported.model.config.dilations == model.config.dilations
-    untold = written(model, tmp_path / "untold", **{"receptive_field": torch.tensor([0, 0])})
+    untold = written(model, tmp_path / "untold", receptive_field=torch.tensor([0, 0]))
     with pytest.raises(RaveCourseError, match="Nothing says whether .* is causal.*config.gin"):
         upstream.read(untold)
     said = upstream.read(untold, causal=True, sample_rate=48000)

@@ -12,6 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from ravecourse.model import RAVE
@@ -121,7 +123,7 @@ class TraceScrubber(CourseWidget):
         """The recording. Notebook: 03."""
         return {"the recording": self.recording}
 
-    def _figure(self) -> tuple[Figure, list, list]:
+    def _figure(self) -> tuple[Figure, list[Line2D], list[Rectangle]]:
         layout = ConstrainedLayoutEngine(w_pad=0.08)
         figure = Figure(figsize=(10, 5), layout=layout, facecolor="white", dpi=DPI)
         grid = figure.add_gridspec(2, 2, width_ratios=(4, 1))
@@ -136,7 +138,7 @@ class TraceScrubber(CourseWidget):
             lanes.plot(times.numpy(), (i - 0.48 * trace / reach).numpy(), color=colour, linewidth=0.6)
         lanes.set_title(f"the latent; a lane spans -{reach:.0f} to {reach:.0f} σ", loc="left", fontsize=10)
         lanes.set(xlabel="time (s)", ylabel="direction", xlim=upper.get_xlim())
-        bars = list(right.barh(places, [0.0] * len(places), color=colours))
+        bars: list[Rectangle] = list(right.barh(places, [0.0] * len(places), color=colours))
         right.set(xlim=(-reach, reach), xlabel="value (σ)")
         right.set_title("at the cursor", loc="left", fontsize=10)
         right.axvline(0, color="0.4", linewidth=0.8)
@@ -147,7 +149,7 @@ class TraceScrubber(CourseWidget):
         cursors = [axis.axvline(0, color=colour, linewidth=1.5) for axis, colour in ((upper, "white"), (lanes, "0.2"))]
         return figure, cursors, bars
 
-    def _place(self, frame: int, cursors: list, bars: list) -> None:
+    def _place(self, frame: int, cursors: list[Line2D], bars: list[Rectangle]) -> None:
         seconds = frame * self.seconds_per_frame
         for cursor in cursors:
             cursor.set_xdata([seconds, seconds])
@@ -167,7 +169,8 @@ class TraceScrubber(CourseWidget):
         self._place(frame, self._cursors, self._bars)
         self._canvas.restore_region(self._background)
         for artist in (*self._cursors, *self._bars):
-            artist.axes.draw_artist(artist)
+            if artist.axes is not None:
+                artist.axes.draw_artist(artist)
         buffer = io.BytesIO()
         imsave(buffer, self._canvas.buffer_rgba(), format="png")
         return buffer.getvalue()
