@@ -148,9 +148,9 @@ class Patch:
         sheet = Sheet()
         go = sheet.add("obj r go")
         nn = sheet.add(f"obj nn~ {self.arguments}")
-        for info in (sheet.add(f"obj {what}") for what in self._info):
-            sheet.connect((nn, 1 if self.multichannel else self.outs, info, 0))
+        listeners = [sheet.add(f"obj {what}") for what in self._info]
         sheet.connect((sheet.add("obj r nn"), 0, nn, 0))
+        sheet.connect(*((nn, 1 if self.multichannel else self.outs, listener, 0) for listener in listeners))
         gather = sheet.add(f"obj snake~ in {self.ins}") if self.multichannel else nn
         spread = sheet.add(f"obj snake~ out {self.outs}") if self.multichannel else nn
         if self.multichannel:
