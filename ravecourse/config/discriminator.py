@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 from ravecourse.errors import RaveCourseError
 
-from .records import check_types
-
-WIDEST = 1 << 14  # channels of a layer
+from .records import WIDEST, check_types
 
 
 @dataclass(frozen=True)

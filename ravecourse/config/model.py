@@ -11,9 +11,7 @@ from math import prod
 from ravecourse.errors import RaveCourseError
 
 from .discriminator import DISCRIMINATOR_FIELDS
-from .records import check_types, from_values
-
-WIDEST = 1 << 14  # channels of a layer; the widest preset has 1536
+from .records import WIDEST, check_types, from_values
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from ravecourse.errors import RaveCourseError
 
+WIDEST = 1 << 14  # channels of a layer; the widest preset has 1536
+
 
 @cache
 def _kinds(cls: Hashable) -> dict[str, Any]:

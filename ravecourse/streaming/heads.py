@@ -67,10 +67,10 @@ class StreamHeads(nn.Module):
         if isinstance(decoder, DecoderV1):
             self.loudness = convert_conv(decoder.loudness, delay)
             loudness_delay = self.loudness.delay_out
-        self.noisy = decoder.noise is not None and noise_level > 0
         if decoder.noise is not None and noise_level > 0:
             self.noise = StreamNoise(decoder.noise, delay)
             noise_delay = self.noise.delay_out
+        self.noisy = isinstance(self.noise, StreamNoise)
         self.delay_out = max(wave_delay, loudness_delay, noise_delay)
         self.wave_wait = Delay(self.delay_out - wave_delay, decoder.wave.out_channels)
         self.loudness_wait = Delay(self.delay_out - loudness_delay, 1)
