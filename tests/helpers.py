@@ -24,6 +24,19 @@ def signal(samples: int, *, batch: int = 1, channels: int = 1, seed: int = 0, sa
     return 0.7 * x / x.abs().amax((1, 2), keepdim=True)
 
 
+def tone(hertz: Tensor, partials: int = 6, seed: int = 0, noise: float = 0.003, sample_rate: int = 48000) -> Tensor:
+    """A harmonic tone, `[1, T]`, that follows a pitch `[T]` in Hz, over soft noise."""
+    phase = 2 * math.pi * torch.cumsum(hertz.double() / sample_rate, 0)
+    generator = torch.Generator().manual_seed(seed)
+    sound = sum(torch.sin(k * phase + k) / k for k in range(1, partials + 1))
+    return (0.2 * sound + noise * torch.randn(len(hertz), generator=generator)).float()[None]
+
+
+def steady(hertz: float, seconds: float = 1.0, **named: float) -> Tensor:
+    """A `tone` that keeps its pitch, at 48 kHz."""
+    return tone(torch.full((int(seconds * 48000),), float(hertz)), **named)
+
+
 @torch.no_grad()
 def realistic(model: RAVE, seed: int = 0) -> RAVE:
     """Give `model` random weights of which each one matters: activations of unit size, output peak near 0.5.

@@ -9,20 +9,9 @@ from ravecourse.config import preset
 from ravecourse.errors import RaveCourseError
 from ravecourse.evaluation import metrics, tracks
 from ravecourse.model.rave import RAVE
+from tests.helpers import steady, tone
 
 RATE = 48000
-
-
-def tone(hertz: torch.Tensor, partials: int = 6, seed: int = 0, noise: float = 0.003) -> torch.Tensor:
-    """A harmonic tone, `[1, T]`, that follows a pitch `[T]` in Hz, over soft noise."""
-    phase = 2 * math.pi * torch.cumsum(hertz.double() / RATE, 0)
-    generator = torch.Generator().manual_seed(seed)
-    sound = sum(torch.sin(k * phase + k) / k for k in range(1, partials + 1))
-    return (0.2 * sound + noise * torch.randn(len(hertz), generator=generator)).float()[None]
-
-
-def steady(hertz: float, seconds: float = 1.0, **named: float) -> torch.Tensor:
-    return tone(torch.full((int(seconds * RATE),), float(hertz)), **named)
 
 
 @pytest.mark.parametrize("partials", [1, 3, 12])
