@@ -155,10 +155,8 @@ def _training(found: Checkpoint, name: str, store: Dataset | None) -> list[str]:
 def _quality(measured: Evaluation | None) -> list[str]:
     if measured is None:
         return []
-    followed = (
-        "too few notes to say" if measured.pitch_followed is None else f"{measured.pitch_followed:.0%} of the time"
-    )
-    return [
+    melody, onsets, held = measured.melody, measured.onsets, measured.stillness.held
+    lines = [
         "## How close it comes",
         "",
         f"Measured on {measured.seconds:.0f} s that were held out of training. Distance: mean difference of the "
@@ -169,11 +167,30 @@ def _quality(measured: Evaluation | None) -> list[str]:
         f"| silence | {measured.silence:.3f} |",
         f"| the same model, untrained | {measured.untrained:.3f} |",
         f"| this model | {measured.log_mel:.3f} |",
+        f"| this model, of what is heard (60 dB) | {measured.heard:.3f} |",
         "",
-        f"- The pitch is the recording's, within half a semitone: {followed}.",
+    ]
+    if melody.raw_pitch is None or melody.raw_chroma is None:
+        lines.append("- Pitch: too few notes to say.")
+    else:
+        lines.append(
+            f"- The pitch is the recording's, within half a semitone: {melody.raw_pitch:.0%} of the time, octaves ignored "
+            f"{melody.raw_chroma:.0%} (librosa's pyin)."
+        )
+    lines.append(
         f"- The level follows with a correlation of {measured.level_correlation:.2f}, "
-        f"{abs(measured.level_difference_db):.1f} dB {'softer' if measured.level_difference_db < 0 else 'louder'}.",
-        f"- {measured.alive} of {measured.latent_size} latent dimensions carry information about the sound.",
+        f"{abs(measured.level_difference_db):.1f} dB {'softer' if measured.level_difference_db < 0 else 'louder'}."
+    )
+    if onsets:
+        lines.append(f"- Onsets within 50 ms: F-measure {onsets.f_measure:.2f}.")
+    if held:
+        lines.append(
+            f"- Of {measured.stillness.frames} latents with a pitch that were held for a second, {held.pitch:.0%} kept it, "
+            f"{held.steady:.0%} kept their level, and {held.clean:.0%} had no buzz at the frame rate."
+        )
+    return [
+        *lines,
+        f"- {measured.latents_used} of {measured.latent_size} learned latent dimensions say something about the sound.",
         *([f"- {measured.alarm}"] if measured.alarm else []),
         "",
     ]

@@ -14,46 +14,75 @@ from ravecourse.model import RAVE, latent
 from ravecourse.playback import Measurement, measure
 from ravecourse.training import log_mel_distance
 
+from .held import Stillness, stillness
+from .latent_use import dimensions_used
+from .melody import PitchAccuracy, pitch_accuracy
+from .onsets import OnsetAccuracy, onset_accuracy
+from .similarity import frechet_distance, heard_distance, spectral_distance
 from .tracks import level_following, pitch_following
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """How a model reproduces a recording.
+class Closeness:
+    """How close a sound is to the recording that it reproduces.
 
     Attributes:
         seconds: of sound that was measured.
-        log_mel, silence, untrained: distances from the recording (1 is 20 dB per band) of the model's output, of
-            silence, and of the output of the same architecture with random weights.
-        pitch_followed: share of the frames with a pitch in which the output has the same pitch, within half a
-            semitone; None where the recording has too few such frames.
+        log_mel, silence: log-mel distances from the recording (1 is 20 dB per band) of the output, and of silence.
+        heard: the log-mel distance with a floor at what can be heard, see `heard_distance`.
+        spectral: the multi-scale spectral distance, see `spectral_distance`.
+        frechet: of the log-mel frames as distributions, see `frechet_distance`.
+        melody: whether the output has the recording's pitch, by librosa's pyin.
+        pitch_followed: the same, within half a semitone, by this course's own quicker tracker, which finds fewer frames
+            with a pitch where notes overlap; None where the recording has too few such frames.
         level_correlation: of the levels in dB, -1 to 1.
         level_difference_db: how much louder the output is, on average.
-        alive, latent_size: latent dimensions that carry information, and all of them.
-        sizes: fidelity in percent -> latent dimensions that an export needs for it.
-        alarm: a sentence where the latent is (close to) collapsed, else None.
+        onsets: whether attacks come when they should; None where the recording has none.
     Notebook: 10.
     """
 
     seconds: float
     log_mel: float
     silence: float
-    untrained: float
+    heard: float
+    spectral: float
+    frechet: float
+    melody: PitchAccuracy
     pitch_followed: float | None
     level_correlation: float
     level_difference_db: float
-    alive: int
+    onsets: OnsetAccuracy | None
+
+
+@dataclass(frozen=True)
+class Evaluation(Closeness):
+    """How a model reproduces a recording, and what its latent is good for.
+
+    Attributes:
+        untrained: log-mel distance from the recording of the output of the same architecture with random weights.
+        stillness: whether latents that are held hold their sound.
+        latents_used, latent_size: learned latent dimensions that say something about the sound, see
+            `latent_use.dimensions_used`, and all of them.
+        sizes: fidelity in percent -> latent dimensions that an export needs for it.
+        alarm: a sentence where the latent is (close to) collapsed, else None.
+    Notebook: 10.
+    """
+
+    untrained: float
+    stillness: Stillness
+    latents_used: int
     latent_size: int
     sizes: dict[int, int]
     alarm: str | None
 
 
-def evaluate(model: RAVE, sound: Tensor) -> Evaluation:
+def evaluate(model: RAVE, sound: Tensor, frames: int = 60) -> Evaluation:
     """Measure how a model reproduces a recording.
 
     Args:
         model: in evaluation mode.
         sound: `[C, T]` at the model's sample rate, half a second or more, held out of its training.
+        frames: latents that are held for a second, at most, to see whether they hold their sound.
     Raises:
         RaveCourseError: other channels than the model's, or too short.
     Notebook: 10.
@@ -65,27 +94,43 @@ def evaluate(model: RAVE, sound: Tensor) -> Evaluation:
             "Use audio.read(path, sample_rate, channels)."
         )
     rate = model.sample_rate
-    output = through(model, sound)
     whole = sound[None, :, : sound.shape[1] // model.hop_length * model.hop_length]
     statistics = latent.gather_statistics(model, [whole])
     fidelity = statistics.principal()[3]
-
-    def distance(other: Tensor) -> float:
-        return float(log_mel_distance(sound, other, rate))
-
-    correlation, louder = level_following(sound, output, rate)
     return Evaluation(
-        seconds=sound.shape[1] / rate,
-        log_mel=distance(output),
-        silence=distance(torch.zeros_like(sound)),
-        untrained=distance(through(RAVE(model.config).eval(), sound)),
-        pitch_followed=pitch_following(sound, output, rate),
-        level_correlation=correlation,
-        level_difference_db=louder,
-        alive=latent.alive(statistics.kl),
+        **vars(closeness(sound, through(model, sound), rate)),
+        untrained=float(log_mel_distance(sound, through(RAVE(model.config).eval(), sound), rate)),
+        stillness=stillness(model, sound, frames),
+        latents_used=dimensions_used(model, sound),
         latent_size=model.config.latent_size,
         sizes=latent.fidelity_table(fidelity),
         alarm=latent.collapse_alarm(statistics.kl, fidelity),
+    )
+
+
+def closeness(sound: Tensor, output: Tensor, sample_rate: int) -> Closeness:
+    """Measure how close an output, of whatever model, is to the recording that it reproduces.
+
+    Args:
+        sound, output: `[C, T]`, of one shape, half a second or more, lined up in time.
+        sample_rate: Hz.
+    Raises:
+        RaveCourseError: other shapes, or too short.
+    Notebook: 10.
+    """
+    correlation, louder = level_following(sound, output, sample_rate)
+    return Closeness(
+        seconds=sound.shape[1] / sample_rate,
+        log_mel=float(log_mel_distance(sound, output, sample_rate)),
+        silence=float(log_mel_distance(sound, torch.zeros_like(sound), sample_rate)),
+        heard=heard_distance(sound, output, sample_rate),
+        spectral=spectral_distance(sound, output),
+        frechet=frechet_distance(sound, output, sample_rate),
+        melody=pitch_accuracy(sound, output, sample_rate),
+        pitch_followed=pitch_following(sound, output, sample_rate),
+        level_correlation=correlation,
+        level_difference_db=louder,
+        onsets=onset_accuracy(sound, output, sample_rate),
     )
 
 

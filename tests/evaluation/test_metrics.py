@@ -74,7 +74,7 @@ def test_a_model_is_evaluated_beside_silence_and_itself_untrained() -> None:
     assert found.log_mel == pytest.approx(float(metrics.log_mel_distance(sound, metrics.through(model, sound), RATE)))
     assert metrics.evaluate(RAVE(config).eval(), sound).log_mel == found.untrained
     assert 0 <= found.pitch_followed <= 1 and found.seconds == pytest.approx(1.013, abs=1e-4)
-    assert found.latent_size == 16 and 0 <= found.alive <= 16 and list(found.sizes) == [80, 90, 95, 99]
+    assert found.latent_size == 16 and found.latents_used == 0 and list(found.sizes) == [80, 90, 95, 99]
     same = metrics.through(model, sound)
     assert same.shape == sound.shape and torch.equal(same, metrics.through(model, sound))
     with pytest.raises(RaveCourseError, match="1 channels"):
@@ -91,7 +91,7 @@ def test_a_collapsed_model_is_told() -> None:
         last.bias.zero_()
         last.bias[16:] = math.log(math.e - 1)
     found = metrics.evaluate(model, steady(220))
-    assert found.alive == 0 and "collapsed" in found.alarm
+    assert found.latents_used == 0 and "collapsed" in found.alarm
 
 
 @pytest.mark.parametrize("low,high", [(20, 1000), (500, 400), (60, 20000)])
