@@ -5,11 +5,12 @@
 #   CONDA=program    env: the micromamba, mamba or conda to use; CONDA=none for a venv
 #   WORKERS=n        test: number of tests that run in parallel
 #   PD_EXTERNALS=folder  pd-install: where Pure Data looks for externals (~/Documents/Pd/externals)
+#   MINUTES=n ONLY=names MODELS=names SOUNDFONT=file.sf2  bench-quality: see benchmarks/quality.sh
 #   NN=upstream      pd-install: the original nn~ of acids-ircam instead of the course's (NN_TILDE_DIR=checkout)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env lab demo test notebooks book handout pd-install pd-test pd-uninstall bench lint clean
+.PHONY: help env lab demo test notebooks book handout pd-install pd-test pd-uninstall bench bench-quality lint clean
 
 DATA ?=
 WORKERS ?= 2
@@ -20,7 +21,7 @@ TRY := OMP_NUM_THREADS=1 $(RUN) python -m pytest --nbval-lax --nbval-current-env
 	-n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 env: ## set up the Python environment (other targets do this themselves)
 	@$(ENV)
@@ -59,6 +60,9 @@ pd-uninstall: ## remove what pd-install installed in Pure Data's folder
 
 bench: env ## measure speed and compare it with the original RAVE; results in build/benchmarks
 	@$(RUN) bash benchmarks/run.sh
+
+bench-quality: env ## train beside the original RAVE and compare the sound, in hours (MINUTES=10 ONLY="cello" MODELS="tiny raspberry")
+	@$(RUN) bash benchmarks/quality.sh
 
 lint: env ## check style and types of Python, notebooks, C++ and shell scripts (part of make test)
 	@$(RUN) bash pd_setup/lint.sh

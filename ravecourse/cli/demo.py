@@ -8,7 +8,7 @@ Notebook: 00.
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -167,12 +167,19 @@ def run(
     return 0
 
 
-def choose_steps(store: Dataset, model_config: ModelConfig, seconds: float) -> Plan:
+def choose_steps(
+    store: Dataset, model_config: ModelConfig, seconds: float, now: Callable[[], float] = time.perf_counter
+) -> Plan:
     """Take a few steps of each phase on a model that is thrown away, and see how many fit the time.
 
+    Args:
+        store: the dataset to train on.
+        model_config: the model, whose preset names the training.
+        seconds: for both phases, above 0.
+        now: the clock that counts them; `time.thread_time` counts the processor's time of this thread.
     Notebook: 00.
     """
-    config = training_preset("tiny")
+    config = training_preset(model_config.preset)
     learner = Learner(model_config, config, torch.device("cpu"))
     batch = CropSampler(store, "train", config.crop_samples, config.batch_size, config.seed).batch(0).audio
     every = config.discriminator_every
@@ -181,9 +188,9 @@ def choose_steps(store: Dataset, model_config: ModelConfig, seconds: float) -> P
         """Seconds of a step, averaged over its kinds; the first round, which is slower, is left out."""
         times = []
         for step in range((rounds + 1) * every):
-            start = time.perf_counter()
+            start = now()
             learner.step(batch, step, 0 if learner.phase == 2 else 1 << 30)
-            times.append(time.perf_counter() - start)
+            times.append(now() - start)
         return sum(times[every:]) / len(times[every:])
 
     count, _ = choose_threads(learner, batch)
