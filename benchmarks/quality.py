@@ -29,12 +29,11 @@ from ravecourse.config import PRESETS, TRAINING_PRESETS, preset
 from ravecourse.course import plots
 from ravecourse.dataset import Dataset, prepare
 from ravecourse.errors import RaveCourseError
-from ravecourse.evaluation import pitch_accuracy, stillness, through
+from ravecourse.evaluation import frechet_distance, heard_distance, onset_accuracy, pitch_accuracy, stillness, through
 from ravecourse.files import write_json, write_text
 from ravecourse.model import RAVE, load_model
 from ravecourse.runtime import threads
-from ravecourse.training import Progress, log_mel_distance, magnitudes, train
-from ravecourse.training.spectra import mel_filters
+from ravecourse.training import Progress, log_mel_distance, train
 
 from .material import render_material
 from .quality_table import Judged, figure, table
@@ -46,7 +45,6 @@ MODELS = ("tiny", *ORIGINALS)
 ORIGINAL_PYTHON = Path("build/original-env/bin/python")
 TRAINING_SEED, HELD_SEED = 1, 1001
 TRAINING_MINUTES, HELD_SECONDS = 6.0, 40.0
-FLOOR_DB = 60.0  # below the loudest band of the recording: what lies deeper is not heard beside it
 HELD_FRAMES = 40
 NOTE = "result.json"
 VERSION = 1  # raise it when the material changes
@@ -97,14 +95,6 @@ def train_original(name: str, sounds: Path, held: Path, folder: Path, seconds: f
     return json.loads((folder / "training.json").read_text(encoding="utf-8"))
 
 
-def floored_log_mel(recording: Tensor, output: Tensor, sample_rate: int) -> float:
-    """`log_mel_distance` of what is heard: bands 60 dB or more below the recording's loudest one count as that."""
-    filters = mel_filters(80, 2048, sample_rate)
-    one, two = (magnitudes(sound, 2048) @ filters for sound in (recording, output))
-    floor = one.max() * 10 ** (-FLOOR_DB / 20)
-    return float((one.clamp(min=floor).log10() - two.clamp(min=floor).log10()).abs().mean())
-
-
 def judge(
     material: str,
     name: str,
@@ -120,6 +110,7 @@ def judge(
         recording, output: `[1, T]`.
         model: None where the kit cannot read it: then latents are not held.
     """
+    onsets = onset_accuracy(recording, output, rate)
     melody = pitch_accuracy(recording, output, rate, HELD_SECONDS) if material in PITCHED else None
     still = stillness(model, recording, HELD_FRAMES).held if model is not None and material in PITCHED else None
     return Judged(
@@ -132,8 +123,10 @@ def judge(
         weights=int(training["weights"]),
         log_mel=float(log_mel_distance(recording, output, rate)),
         silence=float(log_mel_distance(recording, torch.zeros_like(recording), rate)),
-        floored=floored_log_mel(recording, output, rate),
-        floored_silence=floored_log_mel(recording, torch.zeros_like(recording), rate),
+        heard=heard_distance(recording, output, rate),
+        heard_silence=heard_distance(recording, torch.zeros_like(recording), rate),
+        frechet=frechet_distance(recording, output, rate),
+        onsets=onsets.f_measure if onsets else None,
         pitch=melody.raw_pitch if melody else None,
         chroma=melody.raw_chroma if melody else None,
         held_pitch=still.pitch if still else None,

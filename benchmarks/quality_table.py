@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+COLUMNS = "model,weights,steps,seconds,log-mel,heard,frechet,onsets,pitch,chroma,held pitch,still".split(",")
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -17,7 +19,9 @@ class Judged:
         steps, seconds: of training; processor time.
         weights: of encoder and decoder.
         log_mel, silence: distance of its output, and of silence, from the recording (1 is 20 dB a band).
-        floored, floored_silence: the same distances where what is 60 dB below the loudest band counts as that.
+        heard, heard_silence: the same distances with a floor at what can be heard.
+        frechet: between the log-mel frames of both as distributions.
+        onsets: how well attacks meet, 0 to 1; None where the recording has none.
         pitch, chroma: share of the recording's pitched frames in which the output has its pitch, and its pitch class; None
             without a melody.
         held_pitch, still: share of held latents that keep their pitch, and that pass all judges of `evaluation.stillness`;
@@ -33,8 +37,10 @@ class Judged:
     weights: int
     log_mel: float
     silence: float
-    floored: float
-    floored_silence: float
+    heard: float
+    heard_silence: float
+    frechet: float
+    onsets: float | None
     pitch: float | None
     chroma: float | None
     held_pitch: float | None
@@ -67,20 +73,26 @@ def materials(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
 
 def table(judged: Sequence[Judged]) -> str:
     """One line for each pair, one for each material, and what follows from all of them."""
-    lines = [
-        f"{'material':10} {'model':12} {'weights':>8} {'steps':>6} {'seconds':>8} {'log-mel':>8} {'floored':>8} {'pitch':>6} "
-        f"{'chroma':>7} {'held pitch':>11} {'still':>6}"
-    ]
+    lines = [_line("material", *COLUMNS)]
     ratios: dict[bool, list[float]] = {True: [], False: []}
     for name, entries in materials(judged).items():
+        first = entries[0]
         lines.append(
-            f"{name:10} {'(silence)':12} {'':8} {'':6} {'':8} {entries[0].silence:8.3f} {entries[0].floored_silence:8.3f}"
+            _line(name, "(silence)", "", "", "", f"{first.silence:.3f}", f"{first.heard_silence:.3f}").rstrip()
         )
         for entry in entries:
+            size, distances = f"{entry.weights / 1e6:.2f} M", (entry.log_mel, entry.heard, entry.frechet)
+            shares = (entry.onsets, entry.pitch, entry.chroma, entry.held_pitch, entry.still)
             lines.append(
-                f"{'':10} {entry.model:12} {entry.weights / 1e6:6.2f} M {entry.steps:6} {entry.seconds:8.1f} "
-                f"{entry.log_mel:8.3f} {entry.floored:8.3f} {_percent(entry.pitch):>6} {_percent(entry.chroma):>7} "
-                f"{_percent(entry.held_pitch):>11} {_percent(entry.still):>6}"
+                _line(
+                    "",
+                    entry.model,
+                    size,
+                    str(entry.steps),
+                    f"{entry.seconds:.1f}",
+                    *(f"{distance:.3f}" for distance in distances),
+                    *("-" if share is None else f"{100 * share:.0f} %" for share in shares),
+                )
             )
         found = compared(entries)
         if found:
@@ -95,8 +107,12 @@ def table(judged: Sequence[Judged]) -> str:
     return "\n".join(lines)
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.0f} %"
+def _line(material: str, model: str, *cells: str) -> str:
+    """Cells under the heads of their columns."""
+    widths = [max(7, len(head)) for head in COLUMNS[1:]]
+    return f"{material:10} {model:12} " + " ".join(
+        f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False)
+    )
 
 
 def figure(judged: Sequence[Judged]) -> Figure:
