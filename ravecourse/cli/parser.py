@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ravecourse import __version__
 from ravecourse.errors import RaveCourseError
 
-from . import doctor, models, playing, runs, sounds
+from . import doctor, judging, models, playing, runs, sounds
 from .verbs import Parser, Verb
 
 DOCTOR = Verb(
@@ -28,6 +28,8 @@ VERBS = (
     sounds.PREPARE,
     playing.PRESETS,
     runs.TRAIN,
+    judging.EVALUATE,
+    judging.COMPARE,
     models.EXPORT,
     models.CARD,
     models.INFO,

@@ -13,6 +13,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 from torch import Tensor
 
 from ravecourse.errors import RaveCourseError
@@ -103,16 +104,7 @@ def losses(path: Path | str, columns: Sequence[str] | None = None) -> Figure:
     Notebook: 04.
     """
     series, border = _read(Path(path))
-    names = (
-        list(columns)
-        if columns is not None
-        else [
-            name
-            for name, points in series.items()
-            if len({value for _, value in points}) > 1 and not name.endswith(("seconds", "per_second", "rate", "beta"))
-        ]
-        or ["loss"] * (not any(series.values()))
-    )
+    names = list(columns) if columns is not None else _changing(series) or ["loss"] * (not any(series.values()))
     missing = [name for name in names if name not in series]
     if missing or not names:
         have = ", ".join(series) or "none"
@@ -120,8 +112,7 @@ def losses(path: Path | str, columns: Sequence[str] | None = None) -> Figure:
     figure, axes = _figure(-(-len(names) // 2), 10, 2.1 * -(-len(names) // 2) + 0.8, across=2)
     for axis, name, colour in zip(axes, names, _colours(len(names)), strict=False):
         if not series[name]:
-            axis.set_title(name.replace("_", " "), loc="left", fontsize=10)
-            axis.text(0.5, 0.5, "no values yet", transform=axis.transAxes, ha="center", va="center", color="0.4")
+            _say_empty(axis, name)
             continue
         steps, values = zip(*series[name], strict=True)
         dense = len(values) > 60
@@ -139,6 +130,42 @@ def losses(path: Path | str, columns: Sequence[str] | None = None) -> Figure:
         finish_losses(axis, name, series[name], border)
     for axis in axes[len(names) :]:
         axis.set_visible(False)
+    return figure
+
+
+def compared_losses(paths: Mapping[str, Path]) -> Figure:
+    """Curves of several trainings: a panel for each quantity that changes in any of them, a colour for each training.
+
+    Args:
+        paths: label -> the CSV that training wrote.
+    Raises:
+        RaveCourseError: no file, or one that holds no training curves.
+    Notebook: 04.
+    """
+    read = {label: _read(Path(path)) for label, path in paths.items()}
+    if not read:
+        raise RaveCourseError("There are no curves to compare. Name one run folder or more.")
+    names = list(dict.fromkeys(name for series, _ in read.values() for name in _changing(series))) or ["loss"]
+    figure, axes = _figure(-(-len(names) // 2), 10, 2.1 * -(-len(names) // 2) + 1.1, across=2)
+    for axis, name in zip(axes, names, strict=False):
+        whole: list[tuple[float, float]] = []
+        for (series, _), colour in zip(read.values(), _colours(len(read)), strict=True):
+            points = series.get(name, [])
+            if points:
+                steps, values = zip(*points, strict=True)
+                dense = len(values) > 60
+                axis.plot(
+                    steps, _smooth(values) if dense else values, color=colour, marker="" if dense else "o", markersize=3
+                )
+                whole += points
+        if whole:
+            finish_losses(axis, name, whole)
+        else:
+            _say_empty(axis, name)
+    for axis in axes[len(names) :]:
+        axis.set_visible(False)
+    lines = [Line2D([], [], color=colour) for colour in _colours(len(read))]
+    figure.legend(lines, list(read), frameon=False, loc="outside upper right", ncols=min(4, len(read)))
     return figure
 
 
@@ -169,6 +196,11 @@ def finish_losses(
     axis.set_title(name.replace("_", " "), loc="left", fontsize=10)
     axis.set(xlabel="step", ylabel=_unit(name))
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def _say_empty(axis: Axes, name: str) -> None:
+    axis.set_title(name.replace("_", " "), loc="left", fontsize=10)
+    axis.text(0.5, 0.5, "no values yet", transform=axis.transAxes, ha="center", va="center", color="0.4")
 
 
 def legend_above(axis: Axes) -> None:
@@ -235,6 +267,15 @@ def _read(path: Path) -> tuple[dict[str, list[tuple[float, float]]], float | Non
     series = {name: points for name, points in series.items() if points or name not in words}
     second = [float(row["step"]) for row in rows if row.get("phase") in ("2", "2.0")]
     return series, min(second) if second else None
+
+
+def _changing(series: Mapping[str, Sequence[tuple[float, float]]]) -> list[str]:
+    """Which columns change, times and rates left out."""
+    return [
+        name
+        for name, points in series.items()
+        if len({value for _, value in points}) > 1 and not name.endswith(("seconds", "per_second", "rate", "beta"))
+    ]
 
 
 def _smooth(values: Sequence[float]) -> list[float]:

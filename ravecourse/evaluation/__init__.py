@@ -2,7 +2,7 @@
 
 from . import metrics, preset_table, tracks
 from .card import model_card
-from .held import Held, Stillness, stillness
+from .held import Held, HeldSound, Stillness, held_sounds, stillness
 from .latent_use import dimensions_used
 from .melody import PitchAccuracy, pitch_accuracy
 from .metrics import Closeness, Evaluation, closeness, evaluate, through
@@ -17,6 +17,7 @@ __all__ = [
     "Closeness",
     "Evaluation",
     "Held",
+    "HeldSound",
     "OnsetAccuracy",
     "PitchAccuracy",
     "Stillness",
@@ -27,6 +28,7 @@ __all__ = [
     "frechet_distance",
     "gather",
     "heard_distance",
+    "held_sounds",
     "level_following",
     "metrics",
     "model_card",

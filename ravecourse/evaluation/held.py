@@ -99,6 +99,36 @@ def stillness(model: RAVE, sound: Tensor, frames: int = 60, seconds: float = 1.0
     return Stillness(len(chosen), held, quiet)
 
 
+@dataclass(frozen=True)
+class HeldSound:
+    """One latent frame that was held: when in the recording, its pitch there, and what it sounds like, `[C, T]`.
+
+    Notebook: 10.
+    """
+
+    at_seconds: float
+    hertz: float
+    sound: Tensor
+
+
+@torch.no_grad()
+def held_sounds(model: RAVE, sound: Tensor, count: int = 6, seconds: float = 1.0) -> list[HeldSound]:
+    """Some latent frames of a recording held for a second, to listen to.
+
+    Args:
+        model, sound: as `stillness`.
+        count: the most.
+        seconds: of each.
+    Notebook: 10.
+    """
+    chosen, pitches = steady_frames(model, sound, count)
+    if not len(chosen):
+        return []
+    sounds = hold(model, _encode(model, sound)[0, :, chosen].T, seconds)
+    times = (chosen + 0.5) * model.hop_length / model.sample_rate
+    return [HeldSound(float(t), float(p), s) for t, p, s in zip(times, pitches, sounds, strict=True)]
+
+
 def steady_frames(model: RAVE, sound: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """The latent frames of a recording around which its pitch is steady, spread over it.
 

@@ -19,11 +19,12 @@ def score_table(evaluations: Mapping[str, Closeness]) -> str:
     Notebook: 10.
     """
     rows = score_rows(evaluations)
-    first = max(len(name) for name, _ in rows) + 2
+    first = max(len(name) for name, cells in rows if cells) + 2
     widths = [max(len(label), 10) + 2 for label in evaluations]
     lines = [" " * first + "".join(f"{label:>{w}}" for label, w in zip(evaluations, widths, strict=True))]
     for name, cells in rows:
-        lines.append(f"{name:{first}}" + "".join(f"{cell:>{w}}" for cell, w in zip(cells, widths, strict=True)))
+        shown = zip(cells, widths, strict=True) if cells else ()
+        lines.append(f"{name:{first}}" + "".join(f"{cell:>{w}}" for cell, w in shown))
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -40,6 +41,10 @@ def score_rows(evaluations: Mapping[str, Closeness]) -> list[tuple[str, list[str
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.0%}"
+
+
+def _db(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:.{digits}f} dB"  # + 0.0: no minus before a zero
 
 
 def _of_model(read: Callable[[Evaluation], str]) -> Reader:
@@ -70,7 +75,7 @@ _YARDSTICKS: tuple[tuple[str, Reader | None], ...] = (
     ("  the same, by the course's own tracker", lambda e: _share(e.pitch_followed)),
     ("level and attacks", None),
     ("  correlation of the levels", lambda e: f"{e.level_correlation:.2f}"),
-    ("  louder by", lambda e: f"{e.level_difference_db:.1f} dB"),
+    ("  louder by", lambda e: _db(e.level_difference_db, 1)),
     ("  onsets within 50 ms (F-measure)", lambda e: "-" if e.onsets is None else f"{e.onsets.f_measure:.2f}"),
     ("latents that are held for a second", None),
     ("  how many were held", _of_model(lambda e: str(e.stillness.frames))),
@@ -80,7 +85,7 @@ _YARDSTICKS: tuple[tuple[str, Reader | None], ...] = (
     ("  have no comb at the frame rate", _of_held(lambda h: _share(h.clean))),
     ("  all four", _of_held(lambda h: _share(h.still))),
     ("  all four, without the decoder's noise", _of_held(lambda h: _share(h.still), noise=False)),
-    ("  comb, of the whole energy (median)", _of_held(lambda h: f"{h.comb_db:.0f} dB")),
+    ("  comb, of the whole energy (median)", _of_held(lambda h: _db(h.comb_db, 0))),
     ("latent dimensions", None),
     ("  say something about the sound", _of_model(lambda e: f"{e.latents_used} of {e.latent_size}")),
     ("  needed for 95 % of what varies", _of_model(lambda e: str(e.sizes[95]))),

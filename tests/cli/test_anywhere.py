@@ -72,11 +72,14 @@ def test_the_whole_way_with_relative_paths_by_the_lines_that_it_prints(tmp_path:
         ["info", f"deeper/{model.name}"],
         ["info", os.path.relpath(run, here)],
         ["bench", f"deeper/{model.name}", "--seconds", "0.01"],
+        ["evaluate", os.path.relpath(run, here), relative, "--json", "n.json", "--page", "deeper/page"],
+        ["compare", os.path.relpath(run, here), f"deeper/{model.name}", "--data", relative],
         ["card", os.path.relpath(run, here), "--out", "card.md", "--weights", "deeper/w.pt"],
         ["export", "deeper/w.pt", "again.ts", "--latent-size", "3"],
     ):
         done = typed(words, here)
         assert done.returncode == 0, (words, done.stderr)
+    assert (here / "deeper" / "page" / "index.html").is_file() and (here / "comparison.png").is_file()
     assert (here / "card.md").is_file() and (here / "again.ts").is_file()
 
 
@@ -102,6 +105,8 @@ def test_no_verb_destroys_what_it_reads(made: Path, tmp_path: Path, capsys: pyte
     shutil.copytree(made, work)
     sound, model, run = work / "my sounds" / "0.wav", work / "my model.ts", work / "my run"
     (work / "link.ts").symlink_to(run / "checkpoint.pt")
+    (work / "numbers.json").symlink_to(sound)
+    (work / "curves.png").symlink_to(run / "losses.csv")
     before = {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}
     for words in (
         ["render", model, sound, sound],
@@ -109,6 +114,9 @@ def test_no_verb_destroys_what_it_reads(made: Path, tmp_path: Path, capsys: pyte
         ["export", run / "checkpoint.pt", work / "link.ts"],
         ["card", run, "--out", work / "card.md", "--weights", run / "checkpoint.pt"],
         ["prepare", work / "my sounds", "--out", sound],
+        ["evaluate", run, work / "my sounds", "--page", sound],
+        ["evaluate", run, work / "my sounds", "--json", work / "numbers.json"],
+        ["compare", run, "--out", work / "curves.png"],
         ["synth", sound],
     ):
         status = parser.main([str(word) for word in words])
@@ -125,6 +133,11 @@ OPTIONS = {  # verb -> what comes first, and the options whose values are tried
     "train": (
         ["--data", "{data}", "--out", "{new}", "--phase-one-steps", "1", "--phase-two-steps", "0"],
         ["--preset", "--channels", "--phase-one-steps", "--phase-two-steps", "--batch", "--crop", "--seed", "--device"],
+    ),
+    "evaluate": (["{run}", "{sound}", "--frames", "1"], ["--seconds", "--frames", "--json"]),
+    "compare": (
+        ["{run}", "--data", "{sound}", "--frames", "1", "--out", "{new}.png"],
+        ["--seconds", "--frames", "--json"],
     ),
     "export": (["{run}", "{new}.ts"], ["--fidelity", "--latent-size", "--precision"]),
     "render": (["{model}", "{sound}", "{new}.wav"], ["--method", "--buffer", "--seed"]),
@@ -170,7 +183,7 @@ def test_every_value_gets_one_sentence(
         if status == 2:
             said = [line for line in err.splitlines() if re.match(rf"ravecourse {verb}: ", line)]
             assert len(said) == 1 and said[0].endswith((".", "--help", ")")) and len(said[0]) < 600, (value, err)
-        for left in (tmp_path / "new", tmp_path / "new.ts", tmp_path / "new.wav"):
+        for left in (tmp_path / "new", tmp_path / "new.ts", tmp_path / "new.wav", tmp_path / "new.png"):
             if left.is_dir():
                 shutil.rmtree(left)
             left.unlink(missing_ok=True)

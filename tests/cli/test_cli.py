@@ -22,7 +22,7 @@ from ravecourse.model.rave import RAVE
 from ravecourse.synth import render
 from ravecourse.training.loop import train
 
-VERBS = ("doctor", "synth", "prepare", "presets", "train", "export", "card", "info", "render", "import", "bench")
+VERBS = ("doctor synth prepare presets train evaluate compare export card info render import bench").split()
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,24 @@ def mistakes(work: Path) -> dict[str, tuple[list[object], str]]:
         "train on a folder of sounds": (["train", "--data", work / "sounds", "--out", work / "r"], "store.json"),
         "train with a batch of 0": (["train", "--data", data, "--out", work / "r", "--batch", 0], "batch_size"),
         "train on no device": (["train", "--data", data, "--out", work / "r", "--device", "abacus"], "abacus"),
+        "evaluate nothing": (["evaluate", gone, work / "sounds"], "no checkpoint"),
+        "evaluate on nothing": (["evaluate", work / "run", gone], "no folder"),
+        "evaluate without sound": (["evaluate", work / "run", work / "nothing"], "no sound file"),
+        "evaluate on a damaged file": (["evaluate", work / "run", work / "bad"], "broken.wav"),
+        "evaluate a text": (["evaluate", work / "text.ts", work / "sounds"], "no Torch"),
+        "evaluate a program without methods": (["evaluate", nothing_to_play(work), work / "sounds"], "no method"),
+        "evaluate to another ending": (
+            ["evaluate", work / "run", work / "sounds", "--json", work / "x.txt"],
+            r"\.json",
+        ),
+        "evaluate no time": (["evaluate", work / "run", work / "sounds", "--seconds", 0], "0.5 or more"),
+        "compare nothing": (["compare", gone, "--out", work / "x.png"], "nothing at"),
+        "compare without curves": (["compare", model, "--out", work / "x.png"], "--data"),
+        "compare to another ending": (["compare", work / "run", "--out", work / "x.pdf"], r"\.png"),
+        "numbers of no recordings": (
+            ["compare", work / "run", "--out", work / "x.png", "--json", work / "x.json"],
+            "--data",
+        ),
         "export nothing": (["export", gone, work / "x.ts"], "no checkpoint"),
         "export to another ending": (["export", work / "run", work / "x.pt"], r"\.ts"),
         "export a text": (["export", work / "text.pt", work / "x.ts"], "not a checkpoint"),

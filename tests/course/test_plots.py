@@ -98,3 +98,20 @@ def test_saving_writes_a_picture_and_leaves_the_backend_alone(tmp_path: Path) ->
     picture = matplotlib.image.imread(tmp_path / "a.png")
     assert picture.shape[1] == 1100 and picture.std() > 0.01
     assert matplotlib.get_backend() == backend and list(tmp_path.iterdir()) == [tmp_path / "a.png"]
+
+
+def test_trainings_are_compared_in_one_figure(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("step,phase,loss,kl\n1,1,5,2\n2,1,4,2\n3,2,3,\n")
+    (tmp_path / "b.csv").write_text("step,phase,loss,extra\n1,1,7,1\n2,1,6,3\n")
+    figure = plots.compared_losses({"a": tmp_path / "a.csv", "b": tmp_path / "b.csv"})
+    panels = {axis.get_title(loc="left"): axis for axis in figure.axes if axis.get_visible()}
+    assert list(panels) == ["loss", "extra"] and labelled(figure)  # kl never changes
+    drawn = [list(line.get_ydata()) for line in panels["loss"].lines]
+    assert drawn == [[5, 4, 3], [7, 6]] and len({line.get_color() for line in panels["loss"].lines}) == 2
+    only_b = panels["extra"].lines[0]
+    assert only_b.get_color() == panels["loss"].lines[1].get_color()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+    (tmp_path / "none.csv").write_text("step,phase,loss\n")
+    assert plots.compared_losses({"none": tmp_path / "none.csv"}).axes[0].texts[0].get_text() == "no values yet"
+    with pytest.raises(RaveCourseError, match="no curves"):
+        plots.compared_losses({})
