@@ -4,8 +4,8 @@
 
 Its own model, losses, optimisers, schedules and augmentation (random crops, phases turned by an allpass filter in four of five,
 dither), by its own `training_step`, in batches of 8 x 65536 samples. Its trainer is left out: what that does between steps
-(logging, progress, loading) costs it no time here. Writes OUT/output.wav, OUT/training.json and OUT/run, a run as its own
-training leaves it.
+(logging, progress, loading) costs it no time here. Writes OUT/output.wav, OUT/training.json and OUT/run, from which
+`ravecourse import` reads the model.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from . import original  # adapts SciPy before the original is imported
 
+import gin  # noqa: E402  isort: skip
 import rave  # noqa: E402  isort: skip
 from rave.dataset import random_phase_mangle  # noqa: E402  isort: skip
 from rave.transforms import Dequantize, RandomApply, RandomCrop  # noqa: E402  isort: skip
@@ -80,6 +81,14 @@ def play(model: nn.Module, sound: Tensor, seed: int) -> Tensor:
     return model.decode(mean)[0, :, : sound.shape[1]]
 
 
+def write_run(model: nn.Module, run: Path, steps: int) -> None:
+    """Weights and settings as `ravecourse import` reads them, without discriminators and optimisers."""
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.gin").write_text(gin.operative_config_str(), encoding="utf-8")
+    weights = {name: value for name, value in model.state_dict().items() if not name.startswith("discriminator.")}
+    torch.save({"state_dict": weights, "global_step": steps}, run / "last.ckpt")
+
+
 def main(arguments: list[str]) -> None:
     """Parse the command line, train, play, and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -101,7 +110,7 @@ def main(arguments: list[str]) -> None:
     output = play(model, torch.from_numpy(held.T.copy()), options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     soundfile.write(options.out / "output.wav", output[0].numpy(), rate, subtype="FLOAT")
-    original.write_run(model, options.out / "run")
+    write_run(model, options.out / "run", steps)
     weights = sum(p.numel() for part in (model.encoder, model.decoder) for p in part.parameters())
     made = {"steps": steps, "seconds": used, "weights": weights}
     (options.out / "training.json").write_text(json.dumps(made), encoding="utf-8")
