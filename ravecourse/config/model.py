@@ -13,6 +13,8 @@ from ravecourse.errors import RaveCourseError
 from .discriminator import DISCRIMINATOR_FIELDS
 from .records import WIDEST, check_types, from_values
 
+MOST_HARMONICS = 512
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -25,7 +27,7 @@ class ModelConfig:
     architecture: str  # "v1" or "v2": which encoder and decoder blocks
     ratios: tuple[int, ...]  # the encoder's strides, first to last
     capacity: int  # channels after the encoder's first convolution
-    latent_size: int
+    latent_size: int  # learned dimensions; with a source, pitch and loudness come before them
     sample_rate: int = 48000  # Hz
     channels: int = 1  # 1 mono, 2 stereo
     causal: bool = False
@@ -39,10 +41,16 @@ class ModelConfig:
     # A causal model padded as the published ones: transposed convolutions are centred and look ahead, and strided ones
     # end at the first sample of their group. The kit's own never look ahead, and see the whole group at no delay.
     published_causal: bool = False
+    harmonics: int = 0  # of the source that pitch drives, 0 for none
+    source_capacity: int = 64
+    lowest_hz: float = 50.0  # range of the pitch analysis
+    highest_hz: float = 2000.0
 
     def __post_init__(self) -> None:
         check_types(self)
-        wide = max(self.capacity << min(len(self.ratios), 20), self.latent_size, self.noise_capacity)
+        wide = max(
+            self.capacity << min(len(self.ratios), 20), self.latent_size, self.noise_capacity, self.source_capacity
+        )
         problems = [
             (self.architecture not in ("v1", "v2"), f"architecture is {self.architecture!r}; use 'v1' or 'v2'"),
             (self.published_causal and not self.causal, "published_causal is of causal models; set causal too"),
@@ -56,7 +64,13 @@ class ModelConfig:
             ),
             *(
                 (getattr(self, name) < 1, f"{name} is {getattr(self, name)}; use 1 or more")
-                for name in ("capacity", "latent_size", "noise_capacity")
+                for name in ("capacity", "latent_size", "noise_capacity", "source_capacity")
+            ),
+            (not 0 <= self.harmonics <= MOST_HARMONICS, f"harmonics is {self.harmonics}; use 0 to {MOST_HARMONICS}"),
+            (
+                self.harmonics > 0 and not 20 <= self.lowest_hz <= self.highest_hz / 2 <= self.sample_rate / 16,
+                f"pitch from {self.lowest_hz:g} to {self.highest_hz:g} Hz at {self.sample_rate} Hz; begin at 20 or "
+                "above, end an octave higher or more, at an eighth of the sample rate or below",
             ),
             (wide > WIDEST, f"its widest layer has {wide} channels; {WIDEST} is the most"),
             (
@@ -91,6 +105,16 @@ class ModelConfig:
     def hop_length(self) -> int:
         """Samples per latent frame."""
         return self.n_bands * prod(self.ratios)
+
+    @property
+    def named(self) -> int:
+        """Latent dimensions that have a name, before the learned ones: pitch and loudness, or none."""
+        return 2 if self.harmonics else 0
+
+    @property
+    def latents(self) -> int:
+        """All latent dimensions, named and learned."""
+        return self.named + self.latent_size
 
     def to_json(self) -> str:
         """The record as JSON, as every checkpoint stores it. Notebook: 03."""

@@ -24,6 +24,7 @@ PRESETS: dict[str, ModelConfig] = {
         noise_strides=(4, 2),
         noise_capacity=32,
         bias=True,
+        harmonics=64,
     ),
     # For playing against one's own sound: half the bands and half the hop of `tiny`, and it never looks ahead.
     "low_latency": ModelConfig(
@@ -39,6 +40,8 @@ PRESETS: dict[str, ModelConfig] = {
         noise_strides=(4, 2),
         noise_capacity=32,
         bias=True,
+        harmonics=64,
+        lowest_hz=65.0,  # a shorter window of the pitch analysis, so that pitch comes sooner
     ),
     "small": ModelConfig(
         preset="small",
@@ -50,6 +53,7 @@ PRESETS: dict[str, ModelConfig] = {
         noise_bands=5,
         noise_strides=(4, 4, 2),
         bias=True,
+        harmonics=96,
     ),
     "v1": ModelConfig(
         preset="v1",
@@ -85,7 +89,6 @@ _TINY_TRAINING = TrainingConfig(
     beta=1e-2,
     beta_start=1e-5,
     beta_ramp_steps=1500,
-    waveform_steps=300,
     band_stft_scales=(256, 128, 64, 32),
     discriminator=DiscriminatorConfig(scale_capacity=8),
     validation_every=500,

@@ -46,7 +46,10 @@ class ExportedRAVE(StreamingRAVE):
         sides = ["left", "right"] if self.channels == 2 else [str(c + 1) for c in range(self.channels)]
         audio = [f"audio {side}" for side in sides] if self.channels > 1 else ["audio"]
         shares = torch.diff(model.fidelity, prepend=torch.zeros(1))
-        latents = [f"latent {d + 1} ({100 * float(shares[d]):.0f} % of variance)" for d in range(self.latent_size)]
+        learned = self.latent_size - self.named
+        latents = ["pitch (MIDI note)", "loudness (dB, 100 is full scale)"][: self.named] + [
+            f"latent {d + 1} ({100 * float(shares[d]):.0f} % of variance)" for d in range(learned)
+        ]
         shapes = {
             "encode": (self.channels, 1, self.latent_size, self.hop_length),
             "decode": (self.latent_size, self.hop_length, self.channels, 1),
@@ -58,7 +61,7 @@ class ExportedRAVE(StreamingRAVE):
             setattr(self, f"{method}_input_labels", [f"(signal) {label}" for label in labels[method][0]])
             setattr(self, f"{method}_output_labels", [f"(signal) {label}" for label in labels[method][1]])
         self.methods = list(shapes)
-        self.attributes = ["noise"] * self.heads.noisy + ["variation"] * (self.latent_size < len(model.latent_mean))
+        self.attributes = ["noise"] * self.heads.noisy + ["variation"] * (learned < len(model.latent_mean))
         self.register_buffer("noise_params", torch.tensor([2]))  # type code 2: float
         self.register_buffer("variation_params", torch.tensor([2]))
 
@@ -109,7 +112,7 @@ def export_model(
     Args:
         model: in evaluation mode.
         target: the `.ts` to write.
-        latent_size: latents per frame that the instrument has, 1 to the model's.
+        latent_size: latents per frame that the instrument has, as in `StreamingRAVE`.
         precision: of the wide layers' weights, see `StreamingRAVE`. Below float32 the metadata give the measured
             error, and the verification allows for it.
         about: entries added to the metadata (training data, licence, ...); JSON values.
@@ -121,7 +124,7 @@ def export_model(
     Notebook: 09.
     """
     exported = ExportedRAVE(model, latent_size, precision).eval()
-    size = exported.latent_size
+    size, learned = exported.latent_size, exported.latent_size - exported.named
     metadata = {
         "format": 1,
         "ravecourse": __version__,
@@ -133,8 +136,9 @@ def export_model(
         "channels": model.channels,
         "hop_length": model.hop_length,
         "latent_size": size,
-        "fidelity": round(float(model.fidelity[size - 1]), 4),
-        "latent_std": [round(float(s), 4) for s in model.latent_std[:size]],
+        "named_latents": ["pitch", "loudness"][: exported.named],
+        "fidelity": round(float(model.fidelity[learned - 1]), 4),
+        "latent_std": [round(float(s), 4) for s in model.latent_std[:learned]],
         "delay_samples": exported.delay_samples,
         "delay_ms": round(1000 * exported.delay_samples / model.sample_rate, 2),
         "encode_delay_frames": exported.encode_delay_frames,
@@ -218,7 +222,7 @@ def export_torchscript(
                 f"{source} has no latent statistics yet, so a fidelity chooses nothing. "
                 "Train until the first validation, or give a latent size."
             )
-        latent_size = latent.size_for(model.fidelity, fidelity)
+        latent_size = model.named + latent.size_for(model.fidelity, fidelity)
     notes_stored = found.notes.to_stored()
     training: dict[str, Any] = {
         "steps": found.step,

@@ -53,10 +53,12 @@ def reference(model: RAVE, latent_size: int, blocks: list[int], seed: int = 0) -
     audio = 0.3 * torch.cat([torch.randn(1, model.channels, samples, generator=generator).clamp(-3, 3), sweep])
     audio *= (torch.sin(2 * torch.pi * 3 * time) > -0.5).float()
     with torch.no_grad():
-        basis = model.latent_pca[:latent_size]  # [latent_size, D]
-        centred = model.encode(audio)[0] - model.latent_mean[:, None]  # [2, D, F]
-        latents = torch.einsum("ld,bdf->blf", basis, centred)
-        restored = torch.einsum("ld,blf->bdf", basis, latents) + model.latent_mean[:, None]
+        basis = model.latent_pca[: latent_size - model.named]  # [learned, D]
+        encoded = model.encode(audio)[0]
+        named, centred = encoded[:, : model.named], encoded[:, model.named :] - model.latent_mean[:, None]
+        latents = torch.cat([named, torch.einsum("ld,bdf->blf", basis, centred)], 1)
+        learned = torch.einsum("ld,blf->bdf", basis, latents[:, model.named :]) + model.latent_mean[:, None]
+        restored = torch.cat([named, learned], 1)
         return {"audio": audio, "latents": latents, "output": model.decode(restored, noise=False)}
 
 

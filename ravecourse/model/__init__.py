@@ -1,26 +1,31 @@
 """The model: filter bank, layers, encoder and decoder, what its latent holds, and its checkpoints."""
 
-from . import checkpoint, latent, layers, receptive_fields
+from . import checkpoint, controls, latent, layers, receptive_fields, source
 from .checkpoint import Checkpoint, load_model
+from .controls import Controls
 from .latent import ALIVE_NATS, LatentStatistics, fidelity_table, kl_divergence, size_for
 from .layers import Conv, NoiseSynth, Residual, UpConv, filter_frames, mod_sigmoid
 from .pqmf import PQMF, cosine_modulated_bank, kaiser_prototype, refined_prototype
 from .rave import RAVE, DecoderV1, DecoderV2
 from .receptive_fields import input_interval, receptive_field
+from .source import Source
 
 __all__ = [
     "ALIVE_NATS",
     "PQMF",
     "RAVE",
     "Checkpoint",
+    "Controls",
     "Conv",
     "DecoderV1",
     "DecoderV2",
     "LatentStatistics",
     "NoiseSynth",
     "Residual",
+    "Source",
     "UpConv",
     "checkpoint",
+    "controls",
     "cosine_modulated_bank",
     "fidelity_table",
     "filter_frames",
@@ -35,4 +40,5 @@ __all__ = [
     "receptive_fields",
     "refined_prototype",
     "size_for",
+    "source",
 ]

@@ -110,7 +110,7 @@ class LatentStatistics:
 
 @torch.no_grad()
 def gather_statistics(model: "RAVE", batches: Iterable[Tensor]) -> LatentStatistics:
-    """Encode batches of audio with the model at rest and gather what their latents look like.
+    """Encode batches of audio with the model at rest and gather what their learned latents look like.
 
     Args:
         model: left as it was found (training or evaluation mode, buffers, statistics).
@@ -125,7 +125,7 @@ def gather_statistics(model: "RAVE", batches: Iterable[Tensor]) -> LatentStatist
     device = model.latent_mean.device
     try:
         for audio in batches:
-            statistics.add(*model.encode(audio.to(device, non_blocking=True)))
+            statistics.add(*model.encode_bands(model.split(audio.to(device, non_blocking=True))))
     finally:
         for module, training in was_training.items():
             module.training = training

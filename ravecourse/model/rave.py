@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from ravecourse.config import ModelConfig
 from ravecourse.errors import RaveCourseError
 
+from .controls import Controls
 from .layers import Conv, NoiseSynth, activation, conv, dilated_unit, mod_sigmoid, upconv
 from .pqmf import PQMF
+from .source import Source, scaled
 
 
 def encoder_v1(config: ModelConfig) -> nn.Sequential:
@@ -79,7 +81,7 @@ class DecoderV1(nn.Module):
         unit = partial(dilated_unit, bias=config.bias, causal=config.causal)
         width = config.capacity * 2 ** len(config.ratios)
         bands = config.channels * config.n_bands
-        layers: list[nn.Module] = [layer(config.latent_size, width, 7)]
+        layers: list[nn.Module] = [layer(config.latents, width, 7)]
         for ratio in config.ratios:
             layers += [
                 activation(),
@@ -128,7 +130,7 @@ class DecoderV2(nn.Module):
         unit = partial(dilated_unit, bias=config.bias, causal=config.causal)
         width = config.capacity * 2 ** len(config.ratios)
         bands = config.channels * config.n_bands
-        layers: list[nn.Module] = [layer(config.latent_size, width, 3)]
+        layers: list[nn.Module] = [layer(config.latents, width, 3)]
         for ratio, dilations in zip(reversed(config.ratios), reversed(config.dilations), strict=True):
             layers += [
                 activation(),
@@ -194,6 +196,8 @@ class RAVE(nn.Module):
             self.pqmf = PQMF(config.n_bands, config.pqmf)
             self.encoder = encoder_v1(config) if config.architecture == "v1" else encoder_v2(config)
             self.decoder = DecoderV1(config) if config.architecture == "v1" else DecoderV2(config)
+            self.source = Source(config) if config.harmonics else None
+        self.controls = Controls(config) if config.harmonics else None
         size = config.latent_size
         self.register_buffer("latent_mean", torch.zeros(size))
         self.register_buffer("latent_pca", torch.eye(size))
@@ -238,17 +242,30 @@ class RAVE(nn.Module):
         audio = self.pqmf.synthesis(bands.reshape(-1, self.config.n_bands, bands.shape[-1]))
         return audio.reshape(len(bands), self.channels, -1)
 
+    @property
+    def named(self) -> int:
+        """Latent dimensions that have a name, before the learned ones: 2 (pitch, loudness) with a source, else 0."""
+        return self.config.named
+
     def encode_bands(self, bands: Tensor) -> tuple[Tensor, Tensor]:
-        """Bands to the mean and the standard deviation of each latent frame, both [B, D, F]. Notebook: 03."""
+        """Bands to the mean and the standard deviation of each learned latent, both [B, D, F]. Notebook: 03."""
         mean, scale = self.encoder(bands).chunk(2, dim=1)
         return mean, F.softplus(scale) + 1e-4
 
     def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Audio [B, C, T] to mean and standard deviation, both [B, D, T / hop_length]; raises as `split` does.
+        """Audio [B, C, T] to mean and standard deviation, both [B, named + D, T / hop_length].
 
+        With a source, the first two dimensions are pitch (MIDI note number, held where there is none) and loudness
+        (dB, 100 for an RMS of 1), whose standard deviation is 0.
+        Raises:
+            RaveCourseError: as `split`.
         Notebook: 03.
         """
-        return self.encode_bands(self.split(audio))
+        mean, std = self.encode_bands(self.split(audio))
+        if self.controls is None:
+            return mean, std
+        named = self.controls(audio)
+        return torch.cat([named, mean], 1), torch.cat([torch.zeros_like(named), std], 1)
 
     def sample(self, mean: Tensor, std: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Draw a latent from the encoder's normal distribution, differentiably: mean + std * noise.
@@ -258,24 +275,46 @@ class RAVE(nn.Module):
         device = generator.device if generator is not None else mean.device
         return mean + std * torch.randn(mean.shape, generator=generator, device=device).to(mean.device)
 
-    def decode_bands(self, z: Tensor, noise: bool = True, generator: torch.Generator | None = None) -> Tensor:
-        """Latent [B, D, F] to bands [B, C * n_bands, F * hop_length / n_bands].
+    def decode_bands(self, latents: Tensor, noise: bool = True, generator: torch.Generator | None = None) -> Tensor:
+        """Latents [B, named + D, F] to the decoder's bands [B, C * n_bands, F * hop_length / n_bands].
 
         Args:
             noise: False leaves the noise synthesiser out, which makes the decoder deterministic.
             generator: source of the noise.
         Notebook: 03.
         """
-        return self.decoder(z, self.noise_level if noise else None, generator)
+        if self.source is not None:
+            latents = scaled(latents.transpose(1, 2)).transpose(1, 2)
+        return self.decoder(latents, self.noise_level if noise else None, generator)
 
-    def decode(self, z: Tensor, noise: bool = True, generator: torch.Generator | None = None) -> Tensor:
-        """Latent [B, D, F] to audio [B, C, F * hop_length]; arguments as `decode_bands`. Notebook: 03."""
-        return self.join(self.decode_bands(z, noise, generator))
+    def decode_both(
+        self, latents: Tensor, noise: bool = True, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Latents to audio, as `decode` gives it, and the bands of the same audio, which cost less this way.
+
+        Notebook: 04.
+        """
+        bands = self.decode_bands(latents, noise, generator)
+        audio = self.join(bands)
+        if self.source is None:
+            return audio, bands
+        sung = self.source(latents)
+        return audio + sung, bands + self.split(sung)
+
+    def decode(self, latents: Tensor, noise: bool = True, generator: torch.Generator | None = None) -> Tensor:
+        """Latents [B, named + D, F] to audio [B, C, F * hop_length]; arguments as `decode_bands`. Notebook: 03."""
+        audio = self.join(self.decode_bands(latents, noise, generator))
+        return audio if self.source is None else audio + self.source(latents)
 
     def forward(self, audio: Tensor, noise: bool = True, generator: torch.Generator | None = None) -> Tensor:
         """Audio [B, C, T] through the latent means and back to [B, C, T]; raises as `split` does. Notebook: 03."""
         return self.decode(self.encode(audio)[0], noise, generator)
 
+    def decoder_parameters(self) -> list[nn.Parameter]:
+        """The trained values of all that makes sound from latents: decoder and source. Notebook: 06."""
+        return [*self.decoder.parameters(), *(self.source.parameters() if self.source is not None else ())]
+
     def parameters_of(self, part: str) -> int:
-        """Number of trained values of "encoder" or "decoder". Notebook: 03."""
-        return sum(prod(p.shape) for p in getattr(self, part).parameters())
+        """Number of trained values of "encoder", or of "decoder" with its source. Notebook: 03."""
+        parameters = self.encoder.parameters() if part == "encoder" else self.decoder_parameters()
+        return sum(prod(p.shape) for p in parameters)

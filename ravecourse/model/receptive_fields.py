@@ -7,6 +7,7 @@ from torch import nn
 
 from ravecourse.errors import RaveCourseError
 
+from .controls import Controls
 from .layers import Conv, NoiseSynth, Residual, UpConv
 from .pqmf import PQMF
 from .rave import RAVE, DecoderV1
@@ -17,7 +18,8 @@ Interval = tuple[int, int]  # first and last sample or frame, both included
 def receptive_interval(model: RAVE, sample: int) -> Interval:
     """The first and the last input sample that output sample `sample` of an endless sound depends on.
 
-    The noise synthesiser counts where it is switched on.
+    The noise synthesiser counts where it is switched on. Of a source, what sets pitch, loudness and amplitudes counts;
+    its phase adds up all pitches since the start.
     Notebook: 03.
     """
     bands = synthesis_reads(model.pqmf, (sample, sample))
@@ -28,7 +30,14 @@ def receptive_interval(model: RAVE, sample: int) -> Interval:
     if decoder.noise is not None and float(model.noise_level) > 0:
         heads.append(input_interval(decoder.noise, bands))
     latents = input_interval(decoder.trunk, union(*heads))
-    return analysis_reads(model.pqmf, input_interval(model.encoder, latents))
+    if model.source is None or model.controls is None:
+        return analysis_reads(model.pqmf, input_interval(model.encoder, latents))
+    frame = sample // model.hop_length
+    latents = union(latents, input_interval(model.source.net, (frame - 1, frame)))
+    named = latents[0] - 1, latents[1]  # the frame before has to be known, to glide from
+    return union(
+        analysis_reads(model.pqmf, input_interval(model.encoder, latents)), _controls_read(model.controls, named)
+    )
 
 
 def receptive_field(model: RAVE) -> int:
@@ -69,6 +78,12 @@ def input_interval(block: nn.Module, outputs: Interval) -> Interval:
         f"A layer of the type {type(block).__name__} has no known reach; build the model from "
         "the blocks of ravecourse.model."
     )
+
+
+def _controls_read(controls: Controls, frames: Interval) -> Interval:
+    """The samples that pitch and loudness of an interval of frames are measured on."""
+    first = (frames[0] + 1) * controls.hop_length + controls.lookahead - controls.window
+    return first, (frames[1] + 1) * controls.hop_length + controls.lookahead - 1
 
 
 def union(*intervals: Interval) -> Interval:

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from ravecourse.errors import RaveCourseError
-from ravecourse.model import RAVE
+from ravecourse.model import RAVE, source
 
 from .convert import convert_sequence
 from .heads import StreamHeads
-from .layers import StreamAnalysis, StreamConv, StreamSequence, StreamSynthesis, StreamUpConv
+from .layers import Delay, StreamAnalysis, StreamConv, StreamNothing, StreamSequence, StreamSynthesis, StreamUpConv
+from .source import StreamControls, StreamSource
 
 PRECISIONS = ("float32", "bfloat16")
 HALF_WEIGHTS = 1 << 16  # bfloat16 is for layers with so many weights or more,
@@ -25,14 +26,15 @@ HALF_ROWS = 32  # and so many rows a hop or fewer
 class StreamingRAVE(nn.Module):
     """A trained model that runs block by block; TorchScript compiles it as it is.
 
-    Latents are in the basis of the model's PCA, the strongest direction first, cut to `latent_size` values a frame;
-    the decoder leaves the rest at their mean, or draws them from a normal distribution. Both random draws have a
+    Where the model has a source, pitch and loudness are the first latents. The learned ones follow in the basis of the
+    model's PCA, the strongest direction first, so many that there are `latent_size` values a frame; the decoder leaves
+    the rest at their mean, or draws them from a normal distribution. Both random draws have a
     scale, a buffer of one value, where 1 is as in training and 0 none: `heads.noise_scale` (noise synthesiser, 1 at
     first) and `latent_noise_scale` (unused latents, 0 at first, since draws take the sound away from the recording).
 
     Args:
         model: the offline model; it is not changed.
-        latent_size: latent values per frame, 1 to the model's.
+        latent_size: latent values per frame, pitch and loudness included; one learned latent at least, None for all.
         precision: "float32", or "bfloat16" for the weights of the wide layers: half the bytes to read for each block,
             at errors near 1 % of the signal. Faster only on processors with bfloat16 products.
     Attributes:
@@ -52,29 +54,48 @@ class StreamingRAVE(nn.Module):
         super().__init__()
         if precision not in PRECISIONS:
             raise RaveCourseError(f"There is no precision {precision!r}. Choose one of: {', '.join(PRECISIONS)}.")
-        full = model.config.latent_size
+        full, named = model.config.latents, model.named
         latent_size = full if latent_size is None else latent_size
-        if not 1 <= latent_size <= full:
-            raise RaveCourseError(f"latent_size is {latent_size}; this model has 1 to {full} latent dimensions.")
+        if not named + 1 <= latent_size <= full:
+            raise RaveCourseError(
+                f"latent_size is {latent_size}; this model has {named + 1} to {full} latent dimensions"
+                + (", pitch and loudness included." if named else ".")
+            )
+        self.named, learned = named, latent_size - named
         self.channels, self.hop_length, self.latent_size = model.channels, model.hop_length, latent_size
         pca, mean = model.latent_pca.detach().clone(), model.latent_mean.detach().clone()
 
         self.analysis = StreamAnalysis(model.pqmf, model.channels)
-        self.encoder, self.encode_delay_frames = convert_sequence(model.encoder, self.analysis.delay_out)
+        self.encoder, delay_frames = convert_sequence(model.encoder, self.analysis.delay_out)
+        self.controls: StreamControls | StreamNothing = StreamNothing()
+        controls_delay = delay_frames
+        if model.controls is not None:
+            self.controls = StreamControls(model.controls)
+            controls_delay = self.controls.delay_out
+        self.encode_delay_frames = max(delay_frames, controls_delay)
+        self.learned_wait = Delay(self.encode_delay_frames - delay_frames, learned)
+        self.controls_wait = Delay(self.encode_delay_frames - controls_delay, named)
         last = self.encoder[-1]
         assert isinstance(last, StreamConv)  # every encoder ends so
-        _keep_projected_mean(last, pca[:latent_size], mean)
+        _keep_projected_mean(last, pca[:learned], mean)
         self.trunk, delay = convert_sequence(model.decoder.trunk, 0)
         self.heads = StreamHeads(model.decoder, float(model.noise_level), delay)
         self.synthesis = StreamSynthesis(model.pqmf, model.channels, self.heads.delay_out)
         _order_weights(self.encoder, model.hop_length // model.config.n_bands, precision)
         _order_weights(self.trunk, 1, precision)
-        self.decode_delay_samples = self.synthesis.delay_out
+        self.source: StreamSource | StreamNothing = StreamNothing()
+        source_delay = self.synthesis.delay_out
+        if model.source is not None:
+            self.source = StreamSource(model.source)
+            source_delay = self.source.delay_out
+        self.decode_delay_samples = max(self.synthesis.delay_out, source_delay)
+        self.bands_wait = Delay(self.decode_delay_samples - self.synthesis.delay_out, model.channels)
+        self.source_wait = Delay(self.decode_delay_samples - source_delay, model.channels)
         self.delay_samples = self.encode_delay_frames * self.hop_length + self.decode_delay_samples
 
         self.register_buffer("pca", pca)
         self.register_buffer("mean", mean)
-        self.register_buffer("unused_std", model.latent_draw_std[latent_size:].clone())
+        self.register_buffer("unused_std", model.latent_draw_std[learned:].clone())
         self.register_buffer("latent_noise_scale", torch.zeros(1))
         self.hold = self.encode_delay_frames  # latent frames still to come that stand before the start
         self.batch = 1
@@ -87,25 +108,40 @@ class StreamingRAVE(nn.Module):
         self.trunk.reset()
         self.heads.reset()
         self.synthesis.reset()
+        self.controls.reset()
+        self.source.reset()
+        self.learned_wait.reset()
+        self.controls_wait.reset()
+        self.bands_wait.reset()
+        self.source_wait.reset()
         self.hold = self.encode_delay_frames
 
     @torch.jit.export
     def encode(self, audio: Tensor) -> Tensor:
         """Audio [B, C, T], T a multiple of the hop, to latents [B, latent_size, T / hop_length]."""
         audio = torch.nan_to_num(audio, 0.0, 0.0, 0.0)  # one NaN would stay in the memory of the layers
-        return self.encoder(self.analysis(audio)).transpose(1, 2)
+        latents = self.learned_wait(self.encoder(self.analysis(audio)))  # [B, F, learned]
+        if self.named > 0:
+            latents = torch.cat([self.controls_wait(self.controls(audio)), latents], 2)
+        return latents.transpose(1, 2)
 
     @torch.jit.export
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [B, latent_size, F] to audio [B, C, F * hop_length]."""
         rows = torch.nan_to_num(latents, 0.0, 0.0, 0.0).transpose(1, 2)
-        full = torch.matmul(rows, self.pca[: self.latent_size]) + self.mean
-        unused = self.pca.size(0) - self.latent_size
+        learned = self.latent_size - self.named
+        full = torch.matmul(rows[..., self.named :], self.pca[:learned]) + self.mean
+        unused = self.pca.size(0) - learned
         if unused > 0:
             noise = torch.randn([rows.size(0), rows.size(1), unused], device=rows.device)
             noise = noise * self.unused_std * self.latent_noise_scale
-            full = full + torch.matmul(noise, self.pca[self.latent_size :])
-        return self.synthesis(self.heads(self.trunk(full)))
+            full = full + torch.matmul(noise, self.pca[learned:])
+        if self.named == 0:
+            return self.synthesis(self.heads(self.trunk(full)))
+        full = torch.cat([rows[..., :2], full], 2)  # pitch, loudness, learned
+        bands = self.synthesis(self.heads(self.trunk(source.scaled(full)))).transpose(1, 2)
+        sung = self.source(full).transpose(1, 2)
+        return (self.bands_wait(bands) + self.source_wait(sung)).transpose(1, 2)
 
     def forward(self, audio: Tensor) -> Tensor:
         """Audio [B, C, T], T a multiple of the hop, to audio [B, C, T], `delay_samples` late."""

@@ -46,7 +46,7 @@ class Learner:
         self.on_bands = SpectralDistance(training_config.band_stft_scales)
         self.phase = 1
         self.noise = model_config.architecture != "v1"  # in v1 the noise synthesiser plays from phase two on
-        trained = [*self.model.encoder.parameters(), *self.model.decoder.parameters()]
+        trained = [*self.model.encoder.parameters(), *self.model.decoder_parameters()]
         self.optimiser = self._adam(trained)  # of the model: all of it, in phase two the decoder
         self.discriminator_optimiser = self._adam(list(self.discriminator.parameters()))
         self.model.train()
@@ -71,7 +71,7 @@ class Learner:
         self.phase, self.noise = 2, True
         self.model.noise_level.fill_(1.0)
         self.model.encoder.requires_grad_(False).eval()
-        self.optimiser = self._adam(list(self.model.decoder.parameters()))
+        self.optimiser = self._adam(self.model.decoder_parameters())
 
     def step(self, audio: Tensor, step: int, phase_two_start: int) -> dict[str, Tensor]:
         """Do step number `step` on a batch; the same numbers give the same weights, whatever was done before.
@@ -105,9 +105,10 @@ class Learner:
         config, model = self.config, self.model
         target = model.split(audio)  # [B, C * bands, T / bands]
         mean, std = model.encode_bands(target)  # [B, D, F]
-        bands = model.decode_bands(model.sample(mean, std, generator), self.noise, generator)
+        z = self._with_controls(audio, model.sample(mean, std, generator))
+        estimate, bands = model.decode_both(z, self.noise, generator)
         with torch.set_grad_enabled(step >= config.waveform_steps):
-            spectral = self.on_signal(audio, model.join(bands))
+            spectral = self.on_signal(audio, estimate)
             spectral_bands = self.on_bands(target, bands)
         # Published settings of beta count the divergence without its factor of a half.
         kl = 2 * kl_divergence(mean, std).sum()
@@ -127,10 +128,9 @@ class Learner:
         config, model = self.config, self.model
         with torch.no_grad():
             target = model.split(audio)
-            z = model.sample(*model.encode_bands(target), generator)
+            z = self._with_controls(audio, model.sample(*model.encode_bands(target), generator))
             real = self.discriminator(audio)
-        bands = model.decode_bands(z, self.noise, generator)
-        estimate = model.join(bands)
+        estimate, bands = model.decode_both(z, self.noise, generator)
         self.discriminator.requires_grad_(False)  # their gradients would only be thrown away
         fake = self.discriminator(estimate)
         spectral, spectral_bands = self.on_signal(audio, estimate), self.on_bands(target, bands)
@@ -158,13 +158,19 @@ class Learner:
         Source: RAVE (arXiv 2111.05011), section 3.1, equation 6. Notebook: 06.
         """
         with torch.no_grad():
-            z = self.model.sample(*self.model.encode(audio), generator)
+            mean, std = self.model.encode_bands(self.model.split(audio))
+            z = self._with_controls(audio, self.model.sample(mean, std, generator))
             estimate = self.model.decode(z, self.noise, generator)
         both = self.discriminator(torch.cat([audio, estimate]))  # [2 B, C, T]
         halves = [score.chunk(2) for score in scores(both)]
         loss = losses.hinge_discriminator([real for real, _ in halves], [fake for _, fake in halves])
         self._descend(self.discriminator_optimiser, loss, self.config.adversarial_learning_rate)
         return {"discriminator": loss}
+
+    def _with_controls(self, audio: Tensor, learned: Tensor) -> Tensor:
+        """The learned latents with the sound's pitch and loudness before them, where the model has a source."""
+        controls = self.model.controls
+        return learned if controls is None else torch.cat([controls(audio), learned], 1)
 
     def _descend(self, optimiser: torch.optim.Adam, loss: Tensor, rate: float) -> None:
         for group in optimiser.param_groups:

@@ -1,0 +1,131 @@
+"""Pitch and loudness of each latent frame: the latent dimensions that have a name, measured and not learned.
+
+Notebook: 05.
+"""
+
+import math
+
+import scipy.fft
+import torch
+from torch import Tensor, nn
+
+from ravecourse.config import ModelConfig
+
+PERIODS = 2.5  # of the lowest pitch in a window
+PERIODIC = 0.6  # least similarity of neighbouring periods in a frame with a pitch
+BEST_SHARE = 0.9  # take the shortest period nearly as good as the best: avoids octave errors
+FULL_SCALE_DB = 100.0  # of an RMS of 1, as Pd's env~ counts: 0 is silence
+FAINTEST_DB = 30.0  # no pitch is looked for below
+
+
+def note_to_hertz(note: Tensor) -> Tensor:
+    """MIDI note numbers to Hz, any shape: 69 is 440. Notebook: 05."""
+    return 440.0 * torch.exp2((note - 69.0) / 12.0)
+
+
+def pitch_and_loudness(
+    windows: Tensor,
+    power: Tensor,
+    shortest: int,
+    longest: int,
+    n_fft: int,
+    sample_rate: int,
+    full_scale_db: float = FULL_SCALE_DB,  # TorchScript reads constants of a module as arguments only
+    periodic: float = PERIODIC,
+    best_share: float = BEST_SHARE,
+    faintest_db: float = FAINTEST_DB,
+) -> Tensor:
+    """The pitch and the loudness of windows of sound.
+
+    Pitch is the shortest of the periods whose repetition is nearly the most exact, from the normalised
+    autocorrelation, refined by a parabola. Loudness is the RMS under a Hann window.
+
+    Args:
+        windows: [N, W], the mixed sound; power: [N, W], its squares, averaged over channels.
+        shortest, longest: periods in samples that are searched.
+        n_fft: W + longest + 2 or more, so that no lag that is read wraps around.
+    Returns:
+        [N, 2]: MIDI note number, 0 where there is no pitch; dB from 0 (silence), 100 for an RMS of 1.
+    Source: McLeod and Wyvill, A smarter way to find pitch, ICMC 2005. Notebook: 05.
+    """
+    size = windows.size(1)
+    hann = torch.hann_window(size, periodic=False, device=windows.device)
+    level = 10.0 * torch.log10((power * (hann / hann.sum())).sum(1) + 1e-10) + full_scale_db
+
+    x = windows - windows.mean(1, keepdim=True)
+    spectrum = torch.fft.rfft(x, n_fft)
+    products = torch.fft.irfft(spectrum.real.square() + spectrum.imag.square(), n_fft)
+    products = products[:, : longest + 2]  # [N, lags]: sum of x(t) x(t + lag)
+    energy = nn.functional.pad(x.square().cumsum(1), [1, 0])  # [N, W + 1]
+    whole = energy[:, size:]
+    both = energy[:, size - longest - 1 :].flip(1) + whole - energy[:, : longest + 2]  # of what each lag compares
+    likeness = 2.0 * products / both.clamp(min=1e-9)  # [N, lags], -1 to 1
+
+    inner = likeness[:, 1:-1]  # lags 1 to `longest`
+    peak = (inner > likeness[:, :-2]) & (inner >= likeness[:, 2:])
+    peak = peak & ((inner < 0).cumsum(1) > 0)  # after it has been unlike once: the peak at lag 0 is no period
+    height = torch.where(peak, inner, torch.zeros_like(inner))
+    height[:, : shortest - 1] = 0.0
+    best = height.amax(1, keepdim=True)
+    first = ((height > 0) & (height >= best_share * best)).int().argmax(1, keepdim=True)  # lag - 1
+    before = likeness.gather(1, first)[:, 0]
+    at = likeness.gather(1, first + 1)[:, 0]
+    after = likeness.gather(1, first + 2)[:, 0]
+    bend = before - 2.0 * at + after
+    shift = torch.where(bend < 0, 0.5 * (before - after) / bend, torch.zeros_like(bend)).clamp(-0.5, 0.5)
+    hertz = sample_rate / (first[:, 0] + 1.0 + shift.double())
+    pitched = (best[:, 0] >= periodic) & (level > faintest_db)
+    note = torch.where(pitched, 69.0 + 12.0 * torch.log2(hertz / 440.0), torch.zeros_like(hertz))
+    return torch.stack([note.to(x.dtype), level], 1)
+
+
+def hold(notes: Tensor, last: Tensor) -> Tensor:
+    """Fill frames without a pitch with the last one before.
+
+    Args:
+        notes: [B, F], 0 where there is no pitch; last: [B, 1], the note before the first frame, 0 for none.
+    Returns:
+        [B, F]; 0 only where no pitch has come yet.
+    Notebook: 05.
+    """
+    notes = torch.cat([last, notes], 1)
+    places = torch.arange(notes.size(1), device=notes.device)
+    latest = torch.where(notes > 0, places, torch.zeros_like(places)).cummax(1)[0]
+    return notes.gather(1, latest)[:, 1:]
+
+
+class Controls(nn.Module):
+    """Audio to pitch and loudness, one pair for each latent frame.
+
+    A window of two and a half periods of the lowest pitch ends `lookahead` samples after its frame. In a model that
+    looks ahead it is centred near the frame's end; in a causal one it ends with the frame.
+
+    Args:
+        config: of a model with a source.
+    Notebook: 05.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.sample_rate, self.hop_length = config.sample_rate, config.hop_length
+        self.longest = math.ceil(config.sample_rate / config.lowest_hz)
+        self.shortest = max(int(config.sample_rate / config.highest_hz), 2)
+        self.window = math.ceil(PERIODS * config.sample_rate / config.lowest_hz)
+        self.n_fft = scipy.fft.next_fast_len(self.window + self.longest + 2, real=True)
+        self.lookahead_frames = 0 if config.causal else self.window // 2 // config.hop_length
+        self.lookahead = self.lookahead_frames * config.hop_length
+
+    @torch.no_grad()
+    def forward(self, audio: Tensor) -> Tensor:
+        """[B, C, T], T a multiple of the hop, to [B, 2, F]: MIDI note (held where there is none) and loudness in dB."""
+        frames = audio.shape[2] // self.hop_length
+        both = torch.stack([audio.mean(1), audio.square().mean(1)], 1)  # [B, 2, T]
+        past = self.window - self.hop_length - self.lookahead
+        both = nn.functional.pad(both, (max(past, 0), self.lookahead))[..., max(-past, 0) :]
+        if both.device.type == "mps":  # it has no float64
+            both = both.cpu()
+        windows = both.unfold(2, self.window, self.hop_length)[:, :, :frames]  # [B, 2, F, W]
+        rows = windows.transpose(0, 1).reshape(2, -1, self.window)
+        found = pitch_and_loudness(rows[0], rows[1], self.shortest, self.longest, self.n_fft, self.sample_rate)
+        notes, loudness = found.view(len(audio), frames, 2).unbind(2)
+        return torch.stack([hold(notes, torch.zeros_like(notes[:, :1])), loudness], 1).to(audio.device)

@@ -1,0 +1,125 @@
+"""Pitch, loudness and the source that they drive, block by block: the same functions as offline, with their state.
+
+Notebook: 07.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ravecourse.model import Controls, Source, controls, source
+
+from .convert import convert_sequence
+from .layers import Delay
+
+
+class StreamControls(nn.Module):
+    """Pitch and loudness over blocks; what is remembered is the sound of one window and the last pitch.
+
+    Args:
+        offline: of the model.
+    Attributes:
+        delay_out: frames that the output runs behind, which is how far the analysis looks ahead.
+    Notebook: 07.
+    """
+
+    past: Tensor
+    last: Tensor
+
+    def __init__(self, offline: Controls) -> None:
+        super().__init__()
+        self.sample_rate, self.hop_length, self.window = offline.sample_rate, offline.hop_length, offline.window
+        self.shortest, self.longest, self.n_fft = offline.shortest, offline.longest, offline.n_fft
+        self.delay_out = offline.lookahead_frames
+        self.keep = max(self.window - self.hop_length, 0)
+        self.register_buffer("past", torch.zeros(1, 2, self.keep))  # the mixed sound and its power
+        self.register_buffer("last", torch.zeros(1, 1))  # note number of the last pitch
+        self.pending = self.delay_out  # frames still to come that stand before the start
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        self.past = torch.zeros_like(self.past)
+        self.last = torch.zeros_like(self.last)
+        self.pending = self.delay_out
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """[B, C, T], T a multiple of the hop, to rows [B, T / hop, 2]: MIDI note and loudness in dB."""
+        batch, frames = audio.size(0), audio.size(2) // self.hop_length
+        if self.past.size(0) != batch:
+            self.past = torch.zeros([batch, 2, self.keep], dtype=audio.dtype, device=audio.device)
+            self.last = torch.zeros([batch, 1], dtype=audio.dtype, device=audio.device)
+            self.pending = self.delay_out
+        both = torch.cat([self.past, torch.stack([audio.mean(1), audio.square().mean(1)], 1)], 2)
+        self.past = both[..., both.size(2) - self.keep :]
+        windows = both.unfold(2, self.window, self.hop_length)  # [B, 2, F, W]
+        rows = windows.transpose(0, 1).reshape(2, batch * frames, self.window)
+        found = controls.pitch_and_loudness(
+            rows[0], rows[1], self.shortest, self.longest, self.n_fft, self.sample_rate
+        ).view(batch, frames, 2)
+        if self.pending > 0:
+            before = min(self.pending, frames)
+            found = torch.cat([torch.zeros_like(found[:, :before]), found[:, before:]], 1)
+            self.pending -= before
+        notes = controls.hold(found[..., 0], self.last)
+        self.last = notes[:, frames - 1 :]
+        return torch.stack([notes, found[..., 1]], 2)
+
+
+class StreamSource(nn.Module):
+    """The harmonics over blocks of latents; its state is the phase, and the pitch and amplitudes of the last frame.
+
+    Args:
+        offline: of the model.
+    Attributes:
+        delay_out: samples that the sound runs behind, which is how far the network of the amplitudes looks ahead.
+    Notebook: 07.
+    """
+
+    phase: Tensor
+    hertz: Tensor
+    amplitudes: Tensor
+
+    def __init__(self, offline: Source) -> None:
+        super().__init__()
+        self.sample_rate, self.hop_length = offline.sample_rate, offline.hop_length
+        self.harmonics, self.channels = offline.harmonics, offline.channels
+        self.net, delay = convert_sequence(offline.net, 0)
+        self.delay_out = delay * self.hop_length
+        self.wait = Delay(delay, 2)
+        self.register_buffer("phase", torch.zeros(1, 1, dtype=torch.float64))  # in periods, 0 to 1
+        self.register_buffer("hertz", torch.zeros(1, 1, dtype=torch.float64))
+        self.register_buffer("amplitudes", torch.zeros(1, 1, self.channels * self.harmonics))
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        self.net.reset()
+        self.wait.reset()
+        self.phase = torch.zeros_like(self.phase)
+        self.hertz = torch.zeros_like(self.hertz)
+        self.amplitudes = torch.zeros_like(self.amplitudes)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Rows [B, F, D], pitch and loudness first, to sound [B, C, F * hop]."""
+        batch, frames = latents.size(0), latents.size(1)
+        if self.phase.size(0) != batch:
+            self.phase = torch.zeros([batch, 1], dtype=torch.float64, device=latents.device)
+            self.hertz = torch.zeros([batch, 1], dtype=torch.float64, device=latents.device)
+            self.amplitudes = torch.zeros([batch, 1, self.channels * self.harmonics], device=latents.device)
+        features = self.net(source.scaled(latents))
+        named = self.wait(latents[..., :2])
+        amplitudes = source.harmonic_amplitudes(features, named, self.harmonics, self.sample_rate)
+        hertz = source.audible_hertz(named[..., 0].double())
+        inside = source.glide(hertz, self.hertz, self.hop_length, self.sample_rate)
+        ends = self.phase + inside[..., -1].cumsum(1)
+        begins = torch.cat([self.phase, ends[:, : frames - 1]], 1)
+        cycles = ((begins[..., None] + inside) % 1.0).to(latents.dtype)
+        before = torch.cat([self.amplitudes, amplitudes[:, : frames - 1]], 1)
+        sung = source.sum_of_harmonics(
+            cycles.flatten(0, 1), before.flatten(0, 1), amplitudes.flatten(0, 1), self.harmonics
+        )
+        self.phase = ends[:, frames - 1 :] % 1.0
+        self.hertz = hertz[:, frames - 1 :]
+        self.amplitudes = amplitudes[:, frames - 1 :]
+        sung = sung.view(batch, frames, self.channels, self.hop_length)
+        return sung.transpose(1, 2).reshape(batch, self.channels, frames * self.hop_length)
