@@ -67,15 +67,15 @@ class ModelConfig:
                 for name in ("capacity", "latent_size", "noise_capacity", "source_capacity")
             ),
             (not 0 <= self.harmonics <= MOST_HARMONICS, f"harmonics is {self.harmonics}; use 0 to {MOST_HARMONICS}"),
-            (
-                self.harmonics > 0 and not 20 <= self.lowest_hz <= self.highest_hz / 2 <= self.sample_rate / 16,
-                f"pitch from {self.lowest_hz:g} to {self.highest_hz:g} Hz at {self.sample_rate} Hz; begin at 20 or "
-                "above, end an octave higher or more, at an eighth of the sample rate or below",
-            ),
             (wide > WIDEST, f"its widest layer has {wide} channels; {WIDEST} is the most"),
             (
                 not 8000 <= self.sample_rate <= 768000,
                 f"sample_rate is {self.sample_rate} Hz; use 8000 to 768000",
+            ),
+            (
+                self.harmonics > 0 and not 20 <= self.lowest_hz <= self.highest_hz / 2 <= self.sample_rate / 16,
+                f"pitch from {self.lowest_hz:g} to {self.highest_hz:g} Hz at {self.sample_rate} Hz; begin at 20 or "
+                "above, end an octave higher or more, at an eighth of the sample rate or below",
             ),
             (
                 min((d for stage in self.dilations for d in stage), default=1) < 1,

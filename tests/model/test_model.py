@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import realistic, signal
+from helpers import realistic, signal, tone
 
 from ravecourse.config import PRESETS, preset
 from ravecourse.errors import RaveCourseError
@@ -62,7 +62,7 @@ def test_shapes(name: str, causal: bool, channels: int, batch: int) -> None:
     bands = model.split(audio)
     assert bands.shape == (batch, model.config.n_bands * channels, 5 * model.hop_length // model.config.n_bands)
     mean, std = model.encode(audio)
-    assert mean.shape == std.shape == (batch, 6, 5)
+    assert mean.shape == std.shape == (batch, model.named + 6, 5)
     assert model.decode_bands(mean).shape == bands.shape
     assert model(audio).shape == audio.shape
     assert model.channels == channels and model.sample_rate == 48000
@@ -127,7 +127,7 @@ def test_sampling() -> None:
 def test_noise_is_repeatable_and_can_be_left_out() -> None:
     for name in ("tiny", "v1"):
         model = narrow(name)
-        z = torch.randn(1, 6, 8, generator=torch.Generator().manual_seed(0))
+        z = torch.randn(1, model.config.latents, 8, generator=torch.Generator().manual_seed(0))
         plain = model.decode(z, noise=False)
         runs = [model.decode(z, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
         assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
@@ -153,7 +153,7 @@ def test_a_causal_network_never_looks_ahead(name: str) -> None:
         changed[..., position] += 1
         different = (model.encoder(bands) != model.encoder(changed)).any(1)[0].nonzero()[:, 0]
         assert int(different.min()) == position // ratio
-    z = torch.randn(1, 6, 12, generator=generator)
+    z = torch.randn(1, model.config.latents, 12, generator=generator)
     changed = z.clone()
     changed[..., 6] += 1
     decoded = [model.decode_bands(x, generator=torch.Generator().manual_seed(0)) for x in (z, changed)]
@@ -164,7 +164,7 @@ def test_a_causal_network_never_looks_ahead(name: str) -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_other_networks_do(name: str) -> None:
     ratio = preset(name).hop_length // preset(name).n_bands
-    z = torch.randn(1, 6, 16, generator=torch.Generator().manual_seed(1))
+    z = torch.randn(1, preset(name).named + 6, 16, generator=torch.Generator().manual_seed(1))
     changed = z.clone()
     changed[..., 8] += 1
     for options in ({"causal": False}, {"causal": True, "published_causal": True}):
@@ -179,10 +179,11 @@ def test_realistic_weights_are(name: str) -> None:
     model = narrow(name)
     audio = signal(12 * model.hop_length, seed=9)
     mean, std = model.encode(audio)
-    assert 0.3 < mean.std() < 3 and std.std() > 0.05
+    learned = mean[:, model.named :]
+    assert 0.3 < learned.std() < 3 and std.std() > 0.05
     peak = model.decode(mean, noise=False).abs().max()
     assert 0.1 < peak < 1.5
-    quiet = model.decode(torch.zeros_like(mean), noise=False)
+    quiet = model.decode(torch.cat([mean[:, : model.named], torch.zeros_like(learned)], 1), noise=False)
     assert (model.decode(mean, noise=False) - quiet).abs().max() > 0.05
     for synth in (m for m in model.modules() if isinstance(m, NoiseSynth)):
         assert synth.amplitudes(model.decoder.trunk(mean)).max() > 0.05
@@ -191,7 +192,8 @@ def test_realistic_weights_are(name: str) -> None:
 def test_gradients_reach_every_parameter() -> None:
     for name in ("tiny", "v1"):
         model = narrow(name)
-        audio = signal(4 * model.hop_length, batch=2)
+        samples = 16 * model.hop_length
+        audio = 0.5 * signal(samples, batch=2) + tone(torch.full((samples,), 220.0))
         with torch.enable_grad():
             mean, std = model.encode(audio)
             z = model.sample(mean, std, torch.Generator().manual_seed(0))

@@ -263,7 +263,9 @@ def test_encode_and_decode_each_equal_offline(name: str, causal: bool) -> None:
     stream = StreamingRAVE(model)
     stream.heads.noise_scale.fill_(0)
     mean, _ = model.encode(audio)
-    wanted = torch.einsum("ij,bjf->bif", model.latent_pca, mean - model.latent_mean[:, None])
+    named, learned = mean.split([model.named, 6], 1)
+    wanted = torch.einsum("ij,bjf->bif", model.latent_pca, learned - model.latent_mean[:, None])
+    wanted = torch.cat([named, wanted], 1)
     latents = in_blocks(stream.encode, audio, BLOCKS, model.hop_length)
     assert_later(latents, wanted, stream.encode_delay_frames)
     assert_later(
@@ -277,14 +279,15 @@ def test_encode_and_decode_each_equal_offline(name: str, causal: bool) -> None:
 def test_cut_latents(size: int) -> None:
     model = tiny_width("tiny")
     audio = signal(24 * model.hop_length, seed=7)
-    stream = StreamingRAVE(model, size)
+    stream = StreamingRAVE(model, model.named + size)
     stream.heads.noise_scale.fill_(0)
-    mean, _ = model.encode(audio)
-    centred = mean - model.latent_mean[:, None]
+    named, learned = model.encode(audio)[0].split([model.named, 6], 1)
+    centred = learned - model.latent_mean[:, None]
     latents = torch.einsum("ij,bjf->bif", model.latent_pca, centred)[:, :size]
+    kept = torch.einsum("ij,bif->bjf", model.latent_pca[:size], latents) + model.latent_mean[:, None]
+    latents, kept = torch.cat([named, latents], 1), torch.cat([named, kept], 1)
     assert_later(in_blocks(stream.encode, audio, (1, 2), model.hop_length), latents, stream.encode_delay_frames)
 
-    kept = torch.einsum("ij,bif->bjf", model.latent_pca[:size], latents) + model.latent_mean[:, None]
     stream.latent_noise_scale.fill_(0)
     assert_later(
         in_blocks(stream.decode, latents, (1, 2), 1),
@@ -299,7 +302,9 @@ def test_cut_latents(size: int) -> None:
 @pytest.mark.parametrize("size", [0, -1, 7])
 def test_latent_size_out_of_range(size: int) -> None:
     with pytest.raises(RaveCourseError, match=f"latent_size is {size}; this model has 1 to 6"):
-        StreamingRAVE(tiny_width("tiny"), size)
+        StreamingRAVE(tiny_width("tiny", harmonics=0), size)
+    with pytest.raises(RaveCourseError, match=f"latent_size is {size + 2}; this model has 3 to 8 .*loudness included"):
+        StreamingRAVE(tiny_width("tiny"), size + 2)
 
 
 def test_batch_change_starts_anew() -> None:
