@@ -14,6 +14,7 @@ PERIODIC = 0.8  # least similarity of neighbouring periods in a frame with a pit
 PITCHED_RANGE_DB = 40.0  # frames further than this below the loudest one have no pitch
 NEAR_OCTAVES = 0.5 / 12  # half a semitone: largest difference that counts as the same pitch
 FEWEST_FRAMES = 20  # with a pitch, to say anything about following it
+FRAMES_AT_ONCE = 1000  # of the analysis, which needs less than 100 MB for them
 BEST_SHARE = 0.9  # take the shortest period nearly as good as the best: avoids octave errors
 
 
@@ -54,7 +55,6 @@ def pitch_track(sound: Tensor, sample_rate: int, low: float = 60.0, high: float 
     `librosa.pyin` finds a pitch in 16 % of the frames of white noise (this function in none), is 20 times slower, and
     its grid of a tenth of a semitone rounds a steady tone by up to 13 cents.
 
-
     Args:
         sound: `[C, T]`, channels are mixed.
         low, high: the range that is searched, in Hz; `low` at least 40, two periods of which fill the window.
@@ -69,7 +69,15 @@ def pitch_track(sound: Tensor, sample_rate: int, low: float = 60.0, high: float 
             f"A pitch cannot be searched from {low:g} to {high:g} Hz at {sample_rate} Hz: begin at "
             f"{2 / WINDOW_SECONDS:g} or above, end at {sample_rate / 4:g} or below."
         )
-    frames = _frames(sound, sample_rate)
+    parts = [_periods(part, sample_rate, low, high) for part in _frames(sound, sample_rate).split(FRAMES_AT_ONCE)]
+    hertz, periodicity = (torch.cat(column) for column in zip(*parts, strict=True))
+    level = level_track(sound, sample_rate)
+    pitched = (periodicity >= PERIODIC) & (level > level.max() - PITCHED_RANGE_DB) & (level > FLOOR_DB)
+    return torch.where(pitched, hertz, 0.0), periodicity
+
+
+def _periods(frames: Tensor, sample_rate: int, low: float, high: float) -> tuple[Tensor, Tensor]:
+    """The pitch that fits each frame `[N, window]` best, `[N]` in Hz, and its periodicity `[N]`."""
     frames = frames - frames.mean(1, keepdim=True)
     size = frames.shape[1]
     longest = int(sample_rate / low) + 2
@@ -91,9 +99,7 @@ def pitch_track(sound: Tensor, sample_rate: int, low: float = 60.0, high: float 
     bend = before - 2 * at + after
     shift = torch.where(bend < 0, 0.5 * (before - after) / bend, 0.0).clamp(-0.5, 0.5)  # of the top of a parabola
     periodicity = torch.where(best[:, 0] > 0, at, 0.0)
-    level = level_track(sound, sample_rate)
-    pitched = (periodicity >= PERIODIC) & (level > level.max() - PITCHED_RANGE_DB) & (level > FLOOR_DB)
-    return torch.where(pitched, sample_rate / (first[:, 0] + 1 + shift), 0.0), periodicity
+    return sample_rate / (first[:, 0] + 1 + shift), periodicity
 
 
 def pitch_following(reference: Tensor, output: Tensor, sample_rate: int) -> float | None:
