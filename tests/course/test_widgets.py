@@ -172,62 +172,117 @@ def test_gain_reaches_the_loudness_of_listening_unless_it_would_clip(level: floa
 # --- latent explorer
 
 
-def test_the_sound_is_that_of_the_latents(model: RAVE, recording: torch.Tensor) -> None:
+PLAIN = preset("tiny", sample_rate=RATE, capacity=8, latent_size=4, noise_capacity=8, harmonics=0)
+
+
+@pytest.fixture(scope="module", params=[TINY, PLAIN], ids=["source", "plain"])
+def either(request: pytest.FixtureRequest) -> RAVE:
+    return realistic(RAVE(request.param))
+
+
+def low_tone(samples: int = RATE) -> torch.Tensor:
+    """A harmonic tone of 110 Hz, note 45, `[1, T]`, between silences."""
+    time = torch.arange(samples) / RATE
+    sound = sum(torch.sin(2 * torch.pi * 110 * k * time) / k for k in range(1, 6))
+    return (0.2 * sound * ((time > 0.25 * time[-1]) & (time < 0.8 * time[-1])))[None]
+
+
+def test_the_sound_is_that_of_the_latents(either: RAVE, recording: torch.Tensor) -> None:
+    model, named = either, either.named
     explorer = widgets.LatentExplorer(model, recording, seconds=0.5)
     cut = recording[:, : round(0.5 * RATE / TINY.hop_length) * TINY.hop_length]
     mean = model.encode(cut[None])[0].detach()
     still = model.decode(mean, generator=torch.Generator().manual_seed(0))[0].detach()
     gain = base.listening_gain(still, RATE)
-    assert torch.allclose(explorer.latents(), mean, atol=1e-5)
+    assert torch.allclose(explorer.latents(), mean, atol=1e-4)
     for i, value in [(0, 1.5), (2, -2.0), (0, 0.0)]:
         before, sound = explorer.image.value, explorer.player.value
-        explorer.sliders[i].value = value
+        explorer.sliders[named + i].value = value
         assert explorer.image.value != before and explorer.player.value != sound
-        moved = mean + ((explorer.positions * model.latent_std) @ model.latent_pca)[None, :, None]
-        assert torch.allclose(explorer.latents(), moved, atol=1e-5)
+        moved = mean.clone()
+        moved[0, named:] += ((explorer.positions[named:] * model.latent_std) @ model.latent_pca)[:, None]
+        assert torch.allclose(explorer.latents(), moved, atol=1e-4)
         heard = model.decode(moved, generator=torch.Generator().manual_seed(0))[0].detach()
         factor = min(gain, base.PEAK / float(heard.abs().max()))
-        assert (decoded(explorer.player) - factor * heard).abs().max() < 2 * BIT
+        assert (decoded(explorer.player) - factor * heard).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("direction", range(4))
 def test_a_slider_moves_its_own_direction_by_standard_deviations(
-    model: RAVE, recording: torch.Tensor, direction: int
+    either: RAVE, recording: torch.Tensor, direction: int
 ) -> None:
+    model, named = either, either.named
     explorer = widgets.LatentExplorer(model, recording, seconds=0.3)
     still = explorer.latents()
-    explorer.sliders[direction].value = 1.5
-    along = model.latent_pca @ (explorer.latents() - still)[0].mean(1)
+    explorer.sliders[named + direction].value = 1.5
+    moved = (explorer.latents() - still)[0]
+    assert (moved[:named] == 0).all()
     expected = torch.zeros(4)
     expected[direction] = 1.5 * model.latent_std[direction]
-    assert torch.allclose(along, expected, atol=1e-4)
+    assert torch.allclose(model.latent_pca @ moved[named:].mean(1), expected, atol=1e-4)
 
 
-def test_a_held_sound_starts_at_the_mean_latent(model: RAVE, recording: torch.Tensor) -> None:
+def test_pitch_and_loudness_come_first_and_move_what_is_heard(model: RAVE) -> None:
+    explorer = widgets.LatentExplorer(model, low_tone(), seconds=1.0)
+    assert [control.description for control in explorer.sliders[:3]] == [
+        "pitch (note)",
+        "loudness (dB)",
+        "direction 1 (σ)",
+    ]
+    pitch, loudness = explorer.sliders[:2]
+    assert (pitch.min, pitch.max) == base.NOTES and pitch.value == pytest.approx(45, abs=0.2)
+    still = explorer.latents()[0]
+    assert (still[0] == 0).any() and (still[0] > 0).any()  # before the tone there is no pitch
+    pitch.value, loudness.value = pitch.value + 12, loudness.value - 10
+    moved = explorer.latents()[0]
+    sung = still[0] > 0
+    assert torch.allclose(moved[0, sung], still[0, sung] + 12, atol=1e-4) and (moved[0, ~sung] == 0).all()
+    assert torch.allclose(moved[1], (still[1] - 10).clamp(min=0), atol=1e-4)
+    assert torch.equal(moved[2:], still[2:])
+    explorer.base.value = "a held sound"
+    held = explorer.latents()[0]
+    assert torch.equal(held, held[:, :1].expand_as(held)) and held[0, 0] == pytest.approx(45, abs=0.2)
+    pitch.value = 72.0
+    assert torch.allclose(explorer.latents()[0, 0], torch.tensor(72.0))
+
+
+def test_a_held_sound_starts_at_the_mean_latent(either: RAVE, recording: torch.Tensor) -> None:
+    model, named = either, either.named
     explorer = widgets.LatentExplorer(model, seconds=0.25, directions=2)
-    assert len(explorer.sliders) == 2 and explorer.base.options == ("a held sound",)
-    assert torch.equal(explorer.latents()[0, :, 3], model.latent_mean)
+    assert len(explorer.sliders) == named + 2 and explorer.base.options == ("a held sound",)
+    assert torch.allclose(explorer.latents()[0, named:, 3], model.latent_mean)
+    assert explorer.latents()[0, :named, 3].tolist() == [60, 80][:named]
     assert explorer.sound().shape[1] == pytest.approx(0.25 * RATE, abs=TINY.hop_length)
     both = widgets.LatentExplorer(model, recording, seconds=0.25)
     before = both.player.value
     both.base.value = "a held sound"
-    assert both.player.value != before and torch.equal(both.latents()[0, :, 3], model.latent_mean)
+    assert both.player.value != before and torch.allclose(both.latents()[0, named:, 3], model.latent_mean)
 
 
-def test_reset_and_random_draw_once(model: RAVE, recording: torch.Tensor) -> None:
+def test_reset_and_random_draw_once(either: RAVE, recording: torch.Tensor) -> None:
+    model, named = either, either.named
     explorer = widgets.LatentExplorer(model, recording, seconds=0.3, seed=3)
     first, drawn = explorer.player.value, []
     explorer.image.observe(lambda change: drawn.append(1), "value")
     explorer.random_button.click()
     random = explorer.positions
-    assert len(drawn) == 1 and random.abs().max() <= 3 and (random != 0).any()
+    assert len(drawn) == 1 and random[named:].abs().max() <= 3 and (random[named:] != 0).any()
+    assert torch.equal(random[:named], explorer.rest[:named])
     explorer.reset_button.click()
-    assert len(drawn) == 2 and explorer.player.value == first and (explorer.positions == 0).all()
+    assert len(drawn) == 2 and explorer.player.value == first and torch.equal(explorer.positions, explorer.rest)
     again = widgets.LatentExplorer(model, recording, seconds=0.3, seed=3)
     again.random()
     assert torch.equal(again.positions, random)
     explorer.autoplay.value = True
     assert explorer.player.autoplay
+
+
+def test_the_still_form_moves_the_pitch_where_there_is_one(either: RAVE, recording: torch.Tensor) -> None:
+    explorer = widgets.LatentExplorer(either, recording, seconds=0.3)
+    sounds = explorer.sounds()
+    assert ("pitch an octave higher" in sounds) is bool(either.named)
+    for label, sound in sounds.items():
+        assert torch.equal(sound, explorer.sound()) is (label == "not moved")
 
 
 def test_the_widgets_leave_the_model_alone_and_refuse_too_little(model: RAVE) -> None:
@@ -241,12 +296,25 @@ def test_the_widgets_leave_the_model_alone_and_refuse_too_little(model: RAVE) ->
 # --- encoder traces
 
 
-def test_traces_are_the_latent_in_standard_deviations(model: RAVE, recording: torch.Tensor) -> None:
+def test_traces_are_the_latent_in_standard_deviations(either: RAVE, recording: torch.Tensor) -> None:
+    model, named = either, either.named
     scrubber = widgets.TraceScrubber(model, recording, directions=3)
     mean = model.encode(scrubber.recording[None])[0][0].detach()
+    assert scrubber.names == ["pitch", "loudness"][:named] + ["1", "2", "3"]
+    assert torch.allclose(scrubber.traces[:named], mean[:named])
     for i in range(3):
-        expected = (mean - model.latent_mean[:, None]).T @ model.latent_pca[i] / model.latent_std[i]
-        assert torch.allclose(scrubber.traces[i], expected, atol=1e-4)
+        expected = (mean[named:] - model.latent_mean[:, None]).T @ model.latent_pca[i] / model.latent_std[i]
+        assert torch.allclose(scrubber.traces[named + i], expected, atol=1e-4)
+
+
+def test_a_tone_is_told_as_its_note_and_its_level(model: RAVE) -> None:
+    scrubber = widgets.TraceScrubber(model, low_tone())
+    scrubber.slider.value = 0.5
+    note, loudness = scrubber.traces[:2, scrubber.frame].tolist()
+    assert note == pytest.approx(45, abs=0.2)
+    assert f"pitch {note:.1f}, loudness {loudness:.1f}, " in scrubber.text.value
+    low, high = base.NOTES
+    assert scrubber._bars[0].get_width() == pytest.approx((2 * note - low - high) / (high - low), abs=1e-5)
 
 
 def test_the_cursor_tells_and_plays_its_moment(model: RAVE, recording: torch.Tensor) -> None:
@@ -256,7 +324,7 @@ def test_the_cursor_tells_and_plays_its_moment(model: RAVE, recording: torch.Ten
     for frame in (5, 20, scrubber.traces.shape[1] - 1):
         scrubber.slider.value = frame * hop / RATE
         assert scrubber.frame == frame
-        assert [bar.get_width() for bar in scrubber._bars] == scrubber.traces[:, frame].tolist()
+        assert [bar.get_width() for bar in scrubber._bars] == scrubber.placed[:, frame].tolist()
         assert f"frame {frame}:" in scrubber.text.value and scrubber.image.value != first
         heard = decoded(scrubber.player)[:, fade:-fade]
         start = frame * hop + fade
@@ -526,7 +594,8 @@ def test_the_viewer_shows_what_the_layers_hold_and_steps(model: RAVE, recording:
             streaming(viewer.input[None, :, block * viewer.block_samples : (block + 1) * viewer.block_samples])
     assert viewer.cache_names[0] == "analysis" and len(viewer.caches) == viewer.count
     assert torch.allclose(viewer.caches[2][0], streaming.analysis.conv.rows[0], atol=1e-6)
-    assert torch.allclose(viewer.caches[2][-1], streaming.synthesis.conv.rows[0], atol=1e-5)
+    assert viewer.cache_names[-1] == "source_wait (wait)"
+    assert torch.allclose(viewer.caches[2][-1], streaming.source_wait.rows[0], atol=1e-5)
     viewer.slider.value = 0
     before = viewer.image.value
     viewer.forth.click()

@@ -34,6 +34,8 @@ FULL_SCALE = 32767
 BURST_SECONDS = 0.05  # changes that follow each other faster are drawn once
 LONGEST_BURST_SECONDS = 0.5  # without a drawing, however fast they come
 WIDE = "8em"  # of a control's label
+NOTES = (36.0, 96.0)  # MIDI note numbers that a slider or a trace of the pitch spans
+LOUDNESSES = (40.0, 100.0)  # dB, of the loudness
 ROW = ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0.5em")
 
 

@@ -1,4 +1,4 @@
-"""A slider for each direction of the latent; picture and sound follow.
+"""A slider for pitch, for loudness and for each learned direction of the latent; picture and sound follow.
 
 Notebook: 05.
 """
@@ -16,6 +16,8 @@ from ravecourse.runtime import threads
 
 from ..plots import spectrograms
 from .base import (
+    LOUDNESSES,
+    NOTES,
     ROW,
     CourseWidget,
     Latest,
@@ -32,18 +34,21 @@ from .base import (
 )
 
 RECORDING, HELD = "the recording", "a held sound"
+HELD_NOTE, HELD_LOUDNESS = 60.0, 80.0  # of the held sound where no recording says otherwise
 
 
 class LatentExplorer(CourseWidget):
-    """Move the latent along its principal directions, in units of what the training data used (standard deviations).
+    """Move pitch, loudness and the learned latent, whose directions are in standard deviations of the training data.
 
     The sliders add to the latents of a recording, frame by frame the same, or move away from the mean latent, which
-    is then held. The loudness is matched for the unmoved sound only: what a direction does to the level stays.
+    is then held. Those of pitch and loudness, where the model has them, stand at the medians of what they move: drawn
+    to 72, the slider of the pitch transposes a melody so that its median is the note 72. The loudness is matched for
+    the unmoved sound only: what a slider does to the level stays.
 
     Args:
         model: a trained model; a copy of it is used.
         recording: `[C, T]` or `[T]` at the model's sample rate; None offers the held sound only.
-        directions: how many sliders, the strongest direction first.
+        directions: how many sliders of learned directions, the strongest first.
         reach: each goes from -reach to reach standard deviations.
         seconds: of the recording, from its start, and of the held sound.
         seed: of the decoder's noise and the random button.
@@ -64,18 +69,18 @@ class LatentExplorer(CourseWidget):
     ) -> None:
         self.model, self.sample_rate = copy.deepcopy(model).cpu().eval(), model.sample_rate
         self.directions, self.reach, self.seed = min(directions, model.config.latent_size), reach, seed
-        self.bases = {
-            HELD: self.model.latent_mean[None, :, None].expand(
-                1, -1, max(1, round(seconds * model.sample_rate / model.hop_length))
-            )
-        }
+        self.named = self.model.named
+        frames = max(1, round(seconds * model.sample_rate / model.hop_length))
+        rest = torch.tensor([HELD_NOTE, HELD_LOUDNESS][: self.named])
+        self.bases, self.rests = {}, {}
         self.recording = None
         if recording is not None:
-            self.recording = whole_hops(recording, model.hop_length)[
-                :, : max(1, round(seconds * model.sample_rate / model.hop_length)) * model.hop_length
-            ]
+            self.recording = whole_hops(recording, model.hop_length)[:, : frames * model.hop_length]
             with torch.no_grad(), threads(1):
-                self.bases = {RECORDING: self.model.encode(self.recording[None])[0], **self.bases}
+                self.bases[RECORDING] = self.model.encode(self.recording[None])[0]
+            rest = self.rests[RECORDING] = _medians(self.bases[RECORDING], self.named)
+        self.bases[HELD] = torch.cat([rest, self.model.latent_mean])[None, :, None].expand(1, -1, frames)
+        self.rests[HELD] = rest
         self._gains = {name: listening_gain(self._decode(base), self.sample_rate) for name, base in self.bases.items()}
         self._draws = torch.Generator().manual_seed(seed)
         self._quiet = False
@@ -83,7 +88,21 @@ class LatentExplorer(CourseWidget):
 
     def _build(self) -> None:
         share = torch.diff(self.model.fidelity, prepend=torch.zeros(1))
+        self.base = ipywidgets.Dropdown(
+            options=list(self.bases),
+            description="moves",
+            style={"description_width": "4em"},
+            tooltip="what the sliders move: the latents of a recording, or the mean latent",
+        )
+        named = (
+            ("pitch (note)", "pitch, as a MIDI note number: 60 is the middle C, 12 an octave", NOTES),
+            ("loudness (dB)", "loudness in dB, where 100 is the RMS of a square wave at full scale", LOUDNESSES),
+        )
+        rests = self.rests[self.base.value].tolist()
         self.sliders = [
+            slider(label, tooltip, rest, *reach, 0.1)
+            for (label, tooltip, reach), rest in zip(named[: self.named], rests, strict=True)
+        ] + [
             slider(
                 f"direction {i + 1} (σ)",
                 f"direction {i + 1}, in standard deviations of the training data; it "
@@ -95,14 +114,8 @@ class LatentExplorer(CourseWidget):
             )
             for i in range(self.directions)
         ]
-        self.base = ipywidgets.Dropdown(
-            options=list(self.bases),
-            description="moves",
-            style={"description_width": "4em"},
-            tooltip="what the sliders move: the latents of a recording, or the mean latent",
-        )
-        self.reset_button = button("reset", "all sliders to 0", "undo")
-        self.random_button = button("random", "a latent as the training data might hold it", "random")
+        self.reset_button = button("reset", "all sliders to where they were at first", "undo")
+        self.random_button = button("random", "learned directions as the training data might hold them", "random")
         self.autoplay = ipywidgets.Checkbox(
             value=False,
             description="play after each change",
@@ -114,8 +127,9 @@ class LatentExplorer(CourseWidget):
         self.player = player(self._audible(sound), self.sample_rate)
         self.text = words(self._words(sound))
         self._redraw = Latest(self._draw)
-        for control in (*self.sliders, self.base):
+        for control in self.sliders:
             control.observe(self._changed, "value")
+        self.base.observe(lambda _: self.reset(), "value")
         self.reset_button.on_click(lambda _: self.reset())
         self.random_button.on_click(lambda _: self.random())
         self.autoplay.observe(lambda change: setattr(self.player, "autoplay", change["new"]), "value")
@@ -131,28 +145,43 @@ class LatentExplorer(CourseWidget):
 
     @property
     def positions(self) -> Tensor:
-        """Where the sliders stand, in standard deviations `[directions]`. Notebook: 05."""
+        """Where the sliders stand `[named + directions]`: note and dB, then standard deviations. Notebook: 05."""
         return torch.tensor([control.value for control in self.sliders])
 
+    @property
+    def rest(self) -> Tensor:
+        """Where the sliders stand when nothing is moved, as `positions`. Notebook: 05."""
+        return torch.cat([self.rests[self.base.value], torch.zeros(self.directions)])
+
     def latents(self, positions: Tensor | None = None) -> Tensor:
-        """The latents `[1, D, F]` at these positions, the sliders' if None. Notebook: 05."""
+        """The latents `[1, named + D, F]` at these positions, the sliders' if None. Notebook: 05."""
         positions = self.positions if positions is None else torch.as_tensor(positions, dtype=torch.float32)
-        k = len(positions)
-        offset = (positions * self.model.latent_std[:k]) @ self.model.latent_pca[:k]  # [D]
-        return self.bases[self.base.value] + offset[None, :, None]
+        moved = positions - self.rest
+        base = self.bases[self.base.value]
+        learned = (moved[self.named :] * self.model.latent_std[: self.directions]) @ self.model.latent_pca[
+            : self.directions
+        ]  # [D]
+        latents = base + torch.cat([moved[: self.named], learned])[None, :, None]
+        if self.named:  # silence stays silent, and frames before the first pitch have none
+            heard = base[:, : self.named] > 0
+            latents = torch.cat([latents[:, : self.named].clamp(min=0) * heard, latents[:, self.named :]], 1)
+        return latents
 
     def sound(self, positions: Tensor | None = None) -> Tensor:
         """What the decoder makes of them, `[C, T]`. Notebook: 05."""
         return self._decode(self.latents(positions))
 
     def reset(self) -> None:
-        """All sliders to 0. Notebook: 05."""
-        self.move(torch.zeros(self.directions))
+        """All sliders to where they were at first. Notebook: 05."""
+        self.move(self.rest)
 
     def random(self) -> None:
-        """All sliders to a draw from the normal distribution. Notebook: 05."""
-        drawn = torch.randn(self.directions, generator=self._draws)
-        self.move(drawn.clamp(-self.reach, self.reach))
+        """The sliders of learned directions to a draw from the normal distribution; pitch and loudness stay.
+
+        Notebook: 05.
+        """
+        drawn = torch.randn(self.directions, generator=self._draws).clamp(-self.reach, self.reach)
+        self.move(torch.cat([self.positions[: self.named], drawn]))
 
     def move(self, positions: Tensor) -> None:
         """Set all sliders, and draw once. Notebook: 05."""
@@ -164,14 +193,18 @@ class LatentExplorer(CourseWidget):
             self._quiet = False
         self._changed()
 
-    def static(self, steps: tuple[float, ...] = (-2.0, 0.0, 2.0)) -> Figure:
-        """The first direction at a few positions. Notebook: 05."""
-        return spectrograms(self.sounds(steps), self.sample_rate)
+    def static(self) -> Figure:
+        """The sound not moved, and moved by the first sliders. Notebook: 05."""
+        return spectrograms(self.sounds(), self.sample_rate)
 
-    def sounds(self, steps: tuple[float, ...] = (-2.0, 0.0, 2.0)) -> dict[str, Tensor]:
+    def sounds(self) -> dict[str, Tensor]:
         """Label -> audio of the static form. Notebook: 05."""
+        if self.named:
+            moves = {"not moved": (0, 0.0), "pitch an octave higher": (0, 12.0), "direction 1 at +2 σ": (2, 2.0)}
+        else:
+            moves = {"direction 1 at -2 σ": (0, -2.0), "not moved": (0, 0.0), "direction 1 at +2 σ": (0, 2.0)}
         return {
-            f"direction 1 at {step:+.0f} σ" if step else "not moved": self.sound(torch.tensor([step])) for step in steps
+            label: self.sound(self.rest + by * torch.eye(len(self.rest))[place]) for label, (place, by) in moves.items()
         }
 
     def _decode(self, latents: Tensor) -> Tensor:
@@ -189,8 +222,10 @@ class LatentExplorer(CourseWidget):
         return f"level {rms_db(sound):.1f} dB, middle of the spectrum {centre:.0f} Hz"
 
     def _drawn(self, sound: Tensor) -> Figure:
-        moved = [f"{i + 1}: {value:+.1f}" for i, value in enumerate(self.positions.tolist()) if value]
-        where = f"moved by (σ) {', '.join(moved)}" if moved else "not moved"  # fits over the picture with all six moved
+        by = [round(value, 1) for value in (self.positions - self.rest).tolist()]
+        names = ["pitch", "dB"][: self.named] + [str(i + 1) for i in range(self.directions)]
+        moved = [f"{name}: {value:+.1f}" for name, value in zip(names, by, strict=True) if value]
+        where = f"moved by {', '.join(moved)}" if moved else "not moved"  # fits over the picture with all moved
         return spectrograms({f"{self.base.value}, {where}": sound}, self.sample_rate)
 
     def _changed(self, change: object = None) -> None:
@@ -202,3 +237,15 @@ class LatentExplorer(CourseWidget):
         self.image.value = png(self._drawn(sound))
         self.text.value = self._words(sound)
         self.player.value = wav(self._audible(sound), self.sample_rate)
+
+
+def _medians(latents: Tensor, named: int) -> Tensor:
+    """The middle note and loudness of latents `[1, named + D, F]`, to a tenth, within the reach of the sliders."""
+    found = []
+    for row, (low, high), else_ in zip(
+        latents[0, :named], (NOTES, LOUDNESSES), (HELD_NOTE, HELD_LOUDNESS), strict=False
+    ):
+        loud = latents[0, 1] > latents[0, 1].max() - 30
+        heard = row[loud & (row > 0)]
+        found.append(round(min(max(float(heard.median()), low), high), 1) if len(heard) else else_)
+    return torch.tensor(found)

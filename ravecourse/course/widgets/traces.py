@@ -22,6 +22,8 @@ from ravecourse.runtime import threads
 from ..plots import COLOURS, spectrogram_on
 from .base import (
     DPI,
+    LOUDNESSES,
+    NOTES,
     ROW,
     CourseWidget,
     Latest,
@@ -41,13 +43,13 @@ FADE_SECONDS = 0.005  # at both ends of the loop, so that it does not click
 class TraceScrubber(CourseWidget):
     """Move a cursor over a recording and its latent: see the values at that moment and hear the sound from there on.
 
-    The traces are the latent along its principal directions, in standard deviations of the training data; bars show
-    them at the cursor.
+    The traces are pitch (MIDI note number) and loudness (dB), where the model has them, then the learned latent along
+    its principal directions, in standard deviations of the training data; bars show them at the cursor.
 
     Args:
         model: a trained model; a copy of it is used.
         recording: `[C, T]` or `[T]` at the model's sample rate.
-        directions: how many traces, the strongest direction first.
+        directions: how many traces of learned directions, the strongest first.
         loop_seconds: of the sound that is played from the cursor on.
         seconds: of the recording, from its start.
     Raises:
@@ -62,9 +64,16 @@ class TraceScrubber(CourseWidget):
         self.hop_length = model.hop_length
         self.recording = whole_hops(recording[..., : round(seconds * model.sample_rate)], model.hop_length)  # [C, T]
         with torch.no_grad(), threads(1):
-            mean = copy.deepcopy(model).cpu().eval().encode(self.recording[None])[0][0]  # [D, F]
-        centred = model.latent_pca.cpu() @ (mean - model.latent_mean.cpu()[:, None])
-        self.traces = (centred / model.latent_std.cpu()[:, None].clamp(min=1e-9))[:directions]  # [directions, F]
+            mean = copy.deepcopy(model).cpu().eval().encode(self.recording[None])[0][0]  # [named + D, F]
+        named = model.named
+        centred = model.latent_pca.cpu() @ (mean[named:] - model.latent_mean.cpu()[:, None])
+        learned = (centred / model.latent_std.cpu()[:, None].clamp(min=1e-9))[:directions]
+        self.traces = torch.cat([mean[:named], learned])  # [named + directions, F]
+        reach = float(learned.abs().max()) + 1e-6
+        self.names = ["pitch", "loudness"][:named] + [str(i + 1) for i in range(len(learned))]
+        self.spans = [NOTES, LOUDNESSES][:named] + [(-reach, reach)] * len(learned)  # of each lane
+        low, high = torch.tensor(self.spans).T[..., None]
+        self.placed = ((2 * self.traces - low - high) / (high - low)).clamp(-1, 1)  # -1 to 1 in its lane
         self._gain = listening_gain(self.recording, self.sample_rate)
         self._prepare()
         self.slider = slider(
@@ -132,19 +141,25 @@ class TraceScrubber(CourseWidget):
         upper.set_title("the recording", loc="left", fontsize=10)
         times = torch.arange(self.traces.shape[1]) * self.seconds_per_frame
         colours = [COLOURS[i % len(COLOURS)] for i in range(len(self.traces))]
-        reach = float(self.traces.abs().max()) + 1e-6
         places = list(range(len(self.traces)))
-        for i, (trace, colour) in enumerate(zip(self.traces, colours, strict=True)):
-            lanes.plot(times.numpy(), (i - 0.48 * trace / reach).numpy(), color=colour, linewidth=0.6)
-        lanes.set_title(f"the latent; a lane spans -{reach:.0f} to {reach:.0f} σ", loc="left", fontsize=10)
-        lanes.set(xlabel="time (s)", ylabel="direction", xlim=upper.get_xlim())
+        for i, (trace, colour) in enumerate(zip(self.placed, colours, strict=True)):
+            lanes.plot(times.numpy(), (i - 0.48 * trace).numpy(), color=colour, linewidth=0.6)
+        units = {"pitch": " (note)", "loudness": " dB"}
+        spans = {
+            (name if name in units else "directions"): f"{low:.0f} to {high:.0f}{units.get(name, ' σ')}"
+            for name, (low, high) in zip(self.names, self.spans, strict=True)
+        }
+        said = ", ".join(f"{name} {span}" for name, span in spans.items())
+        lanes.set_title(f"the latent; lanes span {said}", loc="left", fontsize=10)
+        lanes.set(xlabel="time (s)", xlim=upper.get_xlim())
         bars: list[Rectangle] = list(right.barh(places, [0.0] * len(places), color=colours))
-        right.set(xlim=(-reach, reach), xlabel="value (σ)")
+        right.set(xlim=(-1, 1), xlabel="place in its lane")
+        right.set_xticks([-1, 0, 1], ["low", "middle", "high"])
         right.set_title("at the cursor", loc="left", fontsize=10)
         right.axvline(0, color="0.4", linewidth=0.8)
         for axis in (lanes, right):
             axis.set_ylim(len(places) - 0.5, -0.5)
-            axis.set_yticks(places, [str(i + 1) for i in places])
+            axis.set_yticks(places, self.names)
             axis.spines[["top", "right"]].set_visible(False)
         cursors = [axis.axvline(0, color=colour, linewidth=1.5) for axis, colour in ((upper, "white"), (lanes, "0.2"))]
         return figure, cursors, bars
@@ -153,7 +168,7 @@ class TraceScrubber(CourseWidget):
         seconds = frame * self.seconds_per_frame
         for cursor in cursors:
             cursor.set_xdata([seconds, seconds])
-        for bar, value in zip(bars, self.traces[:, frame].tolist(), strict=True):
+        for bar, value in zip(bars, self.placed[:, frame].tolist(), strict=True):
             bar.set_width(value)
 
     def _prepare(self) -> None:
@@ -176,7 +191,9 @@ class TraceScrubber(CourseWidget):
         return buffer.getvalue()
 
     def _values(self) -> str:
-        return f"frame {self.frame}: " + ", ".join(f"{value:+.1f}" for value in self.traces[:, self.frame].tolist())
+        values = zip(self.names, self.traces[:, self.frame].tolist(), strict=True)
+        told = [f"{name} {value:.1f}" if name in ("pitch", "loudness") else f"{value:+.1f}" for name, value in values]
+        return f"frame {self.frame}: " + ", ".join(told)
 
     def _play(self, change: object = None) -> None:
         """A browser heeds `autoplay` when it loads a sound: load the same one again."""
