@@ -74,7 +74,7 @@ def test_what_is_shared_is_small_plays_the_same_and_can_be_trained_on(work: Path
     assert whole.generator_optimiser is not None  # left as it was
     one, two = checkpoint.load_model(work / "run"), checkpoint.load_model(small)
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
-    assert export_torchscript(small, tmp_path / "m.ts", latent_size=2).is_file()
+    assert export_torchscript(small, tmp_path / "m.ts", latent_size=3).is_file()
     more = replace(whole.training_config, phase_two_steps=4)
     assert train(work / "dataset", small.parent, None, more, progress=False, tensorboard=False).step == 7
 

@@ -22,7 +22,7 @@ class Sings(RAVE):
     """Its latent is the pitch in Hz and the level; its sound is made from them by `play`."""
 
     def __init__(self, buzz: float = 0.0, semitones: float = 0.0, swell_db: float = 0.0, noise: float = 0.0) -> None:
-        super().__init__(preset("tiny", capacity=8))
+        super().__init__(preset("tiny", capacity=8, harmonics=0))
         self.buzz, self.ratio, self.swell_db, self.noise = buzz, 2 ** (semitones / 12), swell_db, noise
 
     def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,12 +89,20 @@ def test_a_swell_is_not_steady() -> None:
 
 
 def test_a_model_without_a_source_repeats_itself_every_hop() -> None:
-    model = RAVE(preset("tiny", capacity=8)).eval()
+    model = RAVE(preset("tiny", capacity=8, harmonics=0)).eval()
     sound = still.hold(model, torch.randn(2, 16, generator=torch.Generator().manual_seed(0)), 0.25, noise=False)
     assert sound.shape == (2, 1, RATE // 4)
     assert torch.allclose(sound[..., HOP:], sound[..., :-HOP], atol=1e-6)
     periods = sound[0, 0] - sound[0, 0].mean()
     assert still.comb_level(periods, RATE, FRAME_RATE, 237.3) > still.COMB_DB
+
+
+def test_a_source_alone_holds_the_pitch_that_the_model_hears() -> None:
+    model = RAVE(preset("tiny", capacity=8)).eval()
+    assert model.source is not None
+    model.decode_bands = lambda z, noise, generator: torch.zeros(len(z), 16, z.shape[-1] * HOP // 16)  # type: ignore[method-assign]
+    held = still.stillness(model, melody(), frames=12, seconds=0.5).held
+    assert held is not None and held.pitch == held.steady == held.clean == 1 and held.comb_db < -40
 
 
 @pytest.mark.parametrize("part_db", [0.0, -10.0, -30.0])

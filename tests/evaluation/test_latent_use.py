@@ -16,7 +16,7 @@ class Levels(RAVE):
     """Its first dimensions are what is heard in as many pieces of each frame; the others vary, and reach no sound."""
 
     def __init__(self, honest: int) -> None:
-        super().__init__(preset("tiny", capacity=8))
+        super().__init__(preset("tiny", capacity=8, harmonics=0))
         self.honest = honest
 
     def encode_bands(self, bands: Tensor) -> tuple[Tensor, Tensor]:
