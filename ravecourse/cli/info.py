@@ -95,6 +95,7 @@ def training(path: Path) -> str:
         lines.append(f"latents that an export needs for a fidelity of {sizes}")
     else:
         lines.append("fidelity: known when phase one has ended")
+    lines.append(f"SHA-256 of the model: {checkpoint.model_digest(found)}")
     for name, value in found.notes.to_stored().items():
         if isinstance(value, str | int | float):
             lines.append(f"{name.replace('_', ' ')}: {round(value, 3) if isinstance(value, float) else value}")

@@ -17,6 +17,13 @@ def _train_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--causal", action="store_true", default=None, help="a causal model: less delay when played, lower quality"
     )
+    parser.add_argument(
+        "--from",
+        dest="base",
+        metavar="MODEL",
+        help="fine-tune this trained model: a bundled one (strings), a run folder or checkpoint, also an imported one",
+    )
+    parser.add_argument("--parts", metavar="NAMES", help="of that model to train (default: encoder,decoder)")
     parser.add_argument("--channels", type=int, help="1 for mono, 2 for stereo (default: as the dataset)")
     parser.add_argument("--phase-one-steps", type=int, metavar="N", help="(default: the preset's)")
     parser.add_argument("--phase-two-steps", type=int, metavar="N", help="(default: the preset's)")
@@ -33,34 +40,42 @@ def _train(arguments: Namespace) -> int:
     from dataclasses import replace
 
     from ravecourse import training
-    from ravecourse.config import preset, training_preset
+    from ravecourse.config import fine_tuning_preset, preset, training_preset
     from ravecourse.dataset import Dataset
     from ravecourse.model import checkpoint
 
     dataset = Dataset(arguments.data)
     resuming = not arguments.fresh and (arguments.out / checkpoint.NAME).is_file()
     found = checkpoint.load(arguments.out) if resuming else None
+    base = training.load_base(arguments.base) if arguments.base is not None else None
+    if base and found and base.replaces(found):
+        found = None
     given = {
         "phase_one_steps": arguments.phase_one_steps,
         "phase_two_steps": arguments.phase_two_steps,
         "batch_size": arguments.batch,
         "crop_samples": arguments.crop,
         "seed": arguments.seed,
+        "trained_parts": _parts(arguments.parts),
     }
     given = {name: value for name, value in given.items() if value is not None}
     shape = (arguments.preset, arguments.causal, arguments.channels)
-    if found and all(value is None for value in shape):
+    model = found.model_config if found else base.checkpoint.model_config if base else None
+    if model and all(value is None for value in shape):
         model_config = None
     else:
-        name = arguments.preset or (found.model_config.preset if found else "tiny")
         model_config = preset(
-            name,
+            arguments.preset or (model.preset if model else "tiny"),
             causal=arguments.causal,
             channels=dataset.channels if arguments.channels is None else arguments.channels,
             sample_rate=dataset.sample_rate,
         )
     if found and found.training_config:
         training_config = replace(found.training_config, **given) if given else None
+    elif base:
+        training_config = fine_tuning_preset(
+            base.checkpoint.model_config.preset, base.checkpoint.training_config, **given
+        )
     else:
         training_config = training_preset(arguments.preset or "tiny", **given)
     result = training.train(
@@ -72,12 +87,23 @@ def _train(arguments: Namespace) -> int:
         resume=not arguments.fresh,
         phase_two_now=arguments.phase_two_now,
         compiled=arguments.compile,
+        base=base,
     )
     print(result.message)
     if result.validation:
         print(f"Distance on held-out sound (log-mel, 1 is 20 dB a band): {result.validation['log_mel']:.3f}")
     _print_export(arguments.out)
     return 0 if result.finished else 130
+
+
+def _parts(text: str | None) -> tuple[str, ...] | None:
+    """The parts that `--parts decoder,encoder` names, in the model's order; unknown ones are left for the message."""
+    from ravecourse.config import PARTS
+
+    if text is None:
+        return None
+    names = {name.strip() for name in text.split(",")}
+    return (*(part for part in PARTS if part in names), *sorted(names - set(PARTS)))
 
 
 def _import_arguments(parser: Parser) -> None:

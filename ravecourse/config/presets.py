@@ -10,7 +10,9 @@ from ravecourse.errors import RaveCourseError
 
 from .discriminator import DiscriminatorConfig
 from .model import ModelConfig
-from .training import TrainingConfig
+from .training import PARTS, TrainingConfig
+
+SHARE = 3  # a fine-tuning has a third of the steps and of the learning rate
 
 PRESETS: dict[str, ModelConfig] = {
     "tiny": ModelConfig(
@@ -166,6 +168,38 @@ def training_preset(name: str, **overrides: Any) -> TrainingConfig:
     Source: see TrainingConfig. Notebook: 04.
     """
     return replace(_named(TRAINING_PRESETS, name), **overrides)
+
+
+def fine_tuning_preset(name: str, own: TrainingConfig | None = None, **overrides: Any) -> TrainingConfig:
+    """The training configuration for a model that has learned already and goes on with other recordings.
+
+    A third of the steps, and of the learning rates at most; the warm-up is shorter, `beta` stands at its end value, and
+    there are no waveform steps, since all of these are for weights that know nothing yet.
+
+    Args:
+        name: the model's preset.
+        own: the settings that the model was trained with; crops, batch and losses are theirs. None takes the preset's.
+        overrides: fields of `TrainingConfig` to replace.
+    Raises:
+        RaveCourseError: no such preset and no settings, or a value out of range.
+    Notebook: 04.
+    """
+    own = own or _named(TRAINING_PRESETS, name)
+    usual = TRAINING_PRESETS.get(name, own)
+    decoder = "decoder" in overrides.get("trained_parts", PARTS)
+    settings: dict[str, Any] = {
+        "phase_one_steps": max(1, usual.phase_one_steps // SHARE),
+        "phase_two_steps": usual.phase_two_steps // SHARE if decoder else 0,  # phase two is of the decoder alone
+        "learning_rate": min(own.learning_rate, usual.learning_rate / SHARE),
+        "adversarial_learning_rate": min(own.adversarial_learning_rate, usual.adversarial_learning_rate / SHARE),
+        "warmup_steps": usual.warmup_steps // SHARE,
+        "beta_start": own.beta,
+        "beta_ramp_steps": 0,
+        "waveform_steps": 0,
+        "seed": 0,
+        "trained_parts": PARTS,
+    }
+    return replace(own, **{**settings, **overrides})
 
 
 def _named(presets: dict[str, Any], name: str) -> Any:

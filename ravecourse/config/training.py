@@ -13,6 +13,7 @@ from .discriminator import DISCRIMINATOR_FIELDS, DiscriminatorConfig
 from .records import check_types, from_values
 
 LARGEST_BATCH = 1 << 26  # samples
+PARTS = ("encoder", "decoder")  # of a model, which a fine-tuning can train one without the other
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class TrainingConfig:
     validation_every: int = 1000
     checkpoint_every: int = 1000
     seed: int = 0
+    trained_parts: tuple[str, ...] = PARTS  # a fine-tuning leaves the others as they are
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -86,6 +88,15 @@ class TrainingConfig:
             raise RaveCourseError(
                 f"batch_size {self.batch_size} times crop_samples {self.crop_samples} is more sound than any memory "
                 f"can train on at once; use at most {LARGEST_BATCH} samples in a batch."
+            )
+        if not self.trained_parts or self.trained_parts != tuple(p for p in PARTS if p in self.trained_parts):
+            raise RaveCourseError(
+                f"trained_parts are {', '.join(self.trained_parts) or 'none'}; give {', '.join(PARTS)}, or one of them."
+            )
+        if "decoder" not in self.trained_parts and self.phase_two_steps:
+            raise RaveCourseError(
+                f"phase_two_steps is {self.phase_two_steps}, and phase two trains the decoder alone, which is not among "
+                "the trained parts. Give 0 steps of phase two, or train the decoder too."
             )
         if self.discriminator_every < 2:
             raise RaveCourseError(

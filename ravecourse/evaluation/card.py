@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ravecourse.config import PRESETS, TRAINING_PRESETS, ModelConfig
+from ravecourse.config import PRESETS, TRAINING_PRESETS, ModelConfig, fine_tuning_preset
 from ravecourse.dataset import CropSampler, Dataset, Report
 from ravecourse.errors import RaveCourseError
 from ravecourse.model import Checkpoint, checkpoint, latent
@@ -24,6 +24,7 @@ FLAGS = {
     "batch_size": "--batch",
     "crop_samples": "--crop",
     "seed": "--seed",
+    "trained_parts": "--parts",
 }  # settings that the command line has words for
 LISTED = 12  # recordings that are named
 PLAY_BUFFER = 2048
@@ -124,16 +125,22 @@ def _training(found: Checkpoint, name: str, store: Dataset | None) -> list[str]:
     plan, config = found.training_config, found.model_config
     if found.notes.imported_from:
         lines += [f"Read from a checkpoint of the original RAVE, {found.notes.imported_from}.", ""]
+    if found.notes.base:
+        lines += [f"Fine-tuned: it began with the model {found.notes.base}, SHA-256 `{found.notes.base_digest}`.", ""]
     if plan:
+        tuned = bool(found.notes.base)
         usual = TRAINING_PRESETS.get(config.preset, plan)
+        if tuned:
+            usual = fine_tuning_preset(config.preset, usual)
         different = [f.name for f in fields(plan) if getattr(plan, f.name) != getattr(usual, f.name)]
-        flags = "".join(f" {FLAGS[f]} {getattr(plan, f)}" for f in different if f in FLAGS)
+        flags = "".join(f" {FLAGS[f]} {_word(getattr(plan, f))}" for f in different if f in FLAGS)
         data = store.path.name if store else found.notes.dataset or "DATASET"
         implied = config.preset in PRESETS and PRESETS[config.preset].causal
         causal = " --causal" if config.causal and not implied else ""
+        kind = f"--from {found.notes.base.split()[0]}" if tuned else f"--preset {config.preset}{causal}"
         lines += [
             "```",
-            f"ravecourse train --data {data} --out runs/{name} --preset {config.preset}{causal}{flags}",
+            f"ravecourse train --data {data} --out runs/{name} {kind}{flags}",
             "```",
             "",
         ]
@@ -150,6 +157,10 @@ def _training(found: Checkpoint, name: str, store: Dataset | None) -> list[str]:
             phases += ", which was begun early with `--phase-two-now`"
     time = f", in {clock(found.notes.seconds)} of computing" if found.notes.seconds else ""
     return [*lines, f"{phases}{time}.", ""]
+
+
+def _word(value: int | tuple[str, ...]) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _quality(measured: Evaluation | None) -> list[str]:

@@ -47,6 +47,8 @@ class Notes:
     fingerprint: str = ""  # of the dataset
     imported_from: str = ""  # the original RAVE's file
     about: tuple[str, ...] = ()  # what the import had to assume
+    base: str = ""  # the model that a fine-tuning began with
+    base_digest: str = ""  # `model_digest` of it
 
     def to_stored(self) -> dict[str, Any]:
         """Plain values, as a checkpoint file holds them; what is not known is left out. Notebook: 04."""
@@ -212,6 +214,14 @@ def model_of(checkpoint: Checkpoint) -> RAVE:
             "It was written by another version of ravecourse."
         ) from error
     return model
+
+
+def model_digest(checkpoint: Checkpoint) -> str:
+    """SHA-256 over a model's configuration and weights: the same before and after `for_publication`.
+
+    Notebook: 10.
+    """
+    return digest([checkpoint.model_config.to_json(), checkpoint.model])
 
 
 def digest(value: Any) -> str:

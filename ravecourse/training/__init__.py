@@ -2,6 +2,7 @@
 
 from . import discriminator, losses, spectra
 from .discriminator import Discriminator
+from .finetuning import Base, load_base
 from .learner import Learner, learning_rate
 from .loop import Result, train
 from .losses import beta_at
@@ -14,6 +15,7 @@ from .table import LOSSES_NAME, read_losses
 __all__ = [
     "LOSSES_NAME",
     "PHASE_ONE_NAME",
+    "Base",
     "Discriminator",
     "Learner",
     "Progress",
@@ -25,6 +27,7 @@ __all__ = [
     "flat_steps",
     "learning_rate",
     "log_mel_distance",
+    "load_base",
     "losses",
     "spectra",
     "magnitudes",

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from ravecourse.config import ModelConfig, TrainingConfig
+from ravecourse.config import PARTS, ModelConfig, TrainingConfig
 from ravecourse.model import RAVE, kl_divergence
 from ravecourse.runtime import mixed_seed
 
@@ -46,10 +46,27 @@ class Learner:
         self.on_bands = SpectralDistance(training_config.band_stft_scales)
         self.phase = 1
         self.noise = model_config.architecture != "v1"  # in v1 the noise synthesiser plays from phase two on
-        trained = [*self.model.encoder.parameters(), *self.model.decoder_parameters()]
-        self.optimiser = self._adam(trained)  # of the model: all of it, in phase two the decoder
+        trained = [p for part in training_config.trained_parts for p in self._parameters(part)]
+        self.optimiser = self._adam(trained)  # of the model: its trained parts, in phase two the decoder
         self.discriminator_optimiser = self._adam(list(self.discriminator.parameters()))
+        self._train_mode()
+
+    def _modules(self, part: str) -> list[nn.Module]:
+        """The encoder, or the decoder with its source."""
+        if part == "encoder":
+            return [self.model.encoder]
+        return [self.model.decoder, *([] if self.model.source is None else [self.model.source])]
+
+    def _parameters(self, part: str) -> list[nn.Parameter]:
+        return [parameter for module in self._modules(part) for parameter in module.parameters()]
+
+    def _train_mode(self) -> None:
+        """Training mode, batch statistics included, for the parts that learn; the others stay as they are."""
         self.model.train()
+        for part in PARTS:
+            if part not in self.config.trained_parts or (part == "encoder" and self.phase == 2):
+                for module in self._modules(part):
+                    module.requires_grad_(False).eval()
 
     def _adam(self, parameters: list[nn.Parameter]) -> torch.optim.Adam:
         return torch.optim.Adam(parameters, betas=self.config.adam_betas, fused=True)
@@ -70,8 +87,8 @@ class Learner:
         """
         self.phase, self.noise = 2, True
         self.model.noise_level.fill_(1.0)
-        self.model.encoder.requires_grad_(False).eval()
-        self.optimiser = self._adam(self.model.decoder_parameters())
+        self._train_mode()
+        self.optimiser = self._adam(self._parameters("decoder"))
 
     def step(self, audio: Tensor, step: int, phase_two_start: int) -> dict[str, Tensor]:
         """Do step number `step` on a batch; the same numbers give the same weights, whatever was done before.
@@ -189,9 +206,7 @@ class Learner:
         generator = torch.Generator(self.device).manual_seed(mixed_seed(VALIDATION_SEED, seed))
         with torch.compiler.set_stance("force_eager"):  # what is compiled is compiled for the steps
             made = self.model(audio, self.noise, generator)
-        self.model.train()
-        if self.phase == 2:
-            self.model.encoder.eval()
+        self._train_mode()
         return made
 
     def validate(self, batches: Iterable[Tensor]) -> dict[str, float]:
@@ -242,6 +257,8 @@ class Learner:
 
         if double.phase == 1:
             first = seconds(0, 1)
+            if "decoder" not in self.config.trained_parts:
+                return first, 0.0  # there is no phase two
             double.enter_phase_two()
         else:
             first = 0.0

@@ -19,7 +19,7 @@ from ravecourse.errors import RaveCourseError
 from ravecourse.model import Checkpoint, checkpoint, latent
 from ravecourse.runtime import choose_device, threads
 
-from . import run_state, setup
+from . import finetuning, run_state, setup
 from .compiling import compile_if_faster
 from .learner import Learner, learning_rate
 from .losses import beta_at
@@ -69,6 +69,7 @@ def train(
     resume: bool = True,
     phase_two_now: bool = False,
     compiled: bool = False,
+    base: finetuning.Base | Path | str | None = None,
     progress: bool = True,
     tensorboard: bool = True,
     on_step: Callable[[Progress], bool | None] | None = None,
@@ -82,11 +83,13 @@ def train(
     Args:
         dataset: what `prepare` wrote.
         run_folder: gets `checkpoint.pt`, `phase_one.pt`, `losses.csv` and `tensorboard/`.
-        model_config, training_config: None takes those of the run folder's checkpoint.
+        model_config, training_config: None takes those of the run folder's checkpoint, or those for `base`.
         device: "auto" (CUDA, else MPS, else CPU) or a name that torch knows.
         resume: start from the run folder's checkpoint if there is one; False begins anew and replaces it.
         phase_two_now: end phase one here and begin phase two.
         compiled: try `torch.compile`, and use it where it makes steps faster; the weights are then the same to rounding.
+        base: begin with the weights of this trained model: a bundled one's name, a checkpoint, a run folder. A run that
+            began so is resumed with it or without.
         progress: show a bar and messages.
         tensorboard: write for TensorBoard.
         on_step: called after each step; training saves and ends when it returns False.
@@ -98,8 +101,12 @@ def train(
     store = dataset if isinstance(dataset, Dataset) else Dataset(Path(dataset))
     run_folder, target = Path(run_folder), choose_device(device)
     found = checkpoint.load(run_folder) if resume and (run_folder / checkpoint.NAME).is_file() else None
-    if found and setup.can_start_over(found, store, model_config, training_config):
+    begin = base if base is None or isinstance(base, finetuning.Base) else finetuning.load_base(base)
+    if found and (
+        setup.can_start_over(found, store, model_config, training_config) or (begin and begin.replaces(found))
+    ):
         found = None
+    model_config, training_config = finetuning.settings(begin, found, model_config, training_config, run_folder)
     model_config, config = setup.resume_settings(found, model_config, training_config, phase_two_now, run_folder)
     setup.check_fit(store, model_config, config)
     if found:
@@ -111,9 +118,9 @@ def train(
     if found and found.step >= end:
         return _already_finished(found, run_folder)
     learner = Learner(model_config, config, target)
-    if found:
-        run_state.restore_model(learner, found, run_folder)
-    before = found.notes if found else checkpoint.Notes()
+    if source := found or (begin.checkpoint if begin else None):
+        run_state.restore_model(learner, source, run_folder)
+    before = found.notes if found else finetuning.first_notes(begin)
     step, history = found.step if found else 0, list(before.validations)
     count, pace = _rehearse(learner, crops.batch(0).audio, config, min(before.threads, torch.get_num_threads()))
     if found:
@@ -127,6 +134,8 @@ def train(
             dataset=store.path.name,
             recordings=tuple(sorted({segment.name for segment in store.train})),
             fingerprint=store.fingerprint,
+            base=before.base,
+            base_digest=before.base_digest,
         )
 
     if step == 0 or count != before.threads:
@@ -147,7 +156,9 @@ def train(
         tensorboard=tensorboard,
     )
 
-    if found and found.phase == 1:
+    if not found:
+        log.say(finetuning.announcement(begin, config))
+    elif found.phase == 1:
         log.say(setup.changed_plan(found, config))
 
     def check_finite() -> None:

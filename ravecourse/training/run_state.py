@@ -18,7 +18,7 @@ PHASE_ONE_NAME = "phase_one.pt"  # the checkpoint from which phase two began
 
 
 def restore_model(learner: Learner, found: Checkpoint, run_folder: Path) -> None:
-    """Give the learner's model the weights of a checkpoint.
+    """Give the learner's model the weights of a checkpoint; noise that is heard in it stays to be heard.
 
     Raises:
         RaveCourseError: they do not fit.
@@ -26,6 +26,7 @@ def restore_model(learner: Learner, found: Checkpoint, run_folder: Path) -> None
     """
     with _fitting(run_folder):
         learner.model.load_state_dict(found.model)
+    learner.noise = learner.noise or float(learner.model.noise_level) > 0
 
 
 def restore_training(learner: Learner, found: Checkpoint, run_folder: Path) -> None:

@@ -63,7 +63,7 @@ def resume_settings(
         origin = f" It was imported from {found.notes.imported_from}." if found.notes.imported_from else ""
         raise RaveCourseError(
             f"{run_folder} holds a model without the settings of its training, so its training cannot be resumed."
-            f"{origin} Export it, or train a new model in another run folder."
+            f"{origin} Export it, or fine-tune it in another run folder: --from {run_folder}."
         )
     if model_config is not None and (differing := _differing(model_config, found.model_config)):
         raise RaveCourseError(
@@ -170,7 +170,8 @@ def check_fit(store: Dataset, model_config: ModelConfig, config: TrainingConfig)
     if (store.sample_rate, store.channels) != (model_config.sample_rate, model_config.channels):
         raise RaveCourseError(
             f"The dataset has {store.channels} channels at {store.sample_rate} Hz, the model "
-            f"{model_config.channels} at {model_config.sample_rate} Hz. Prepare the dataset again."
+            f"{model_config.channels} at {model_config.sample_rate} Hz. Prepare the dataset again with --sample-rate "
+            f"{model_config.sample_rate} --channels {model_config.channels}."
         )
     if config.crop_samples % model_config.hop_length:
         nearest = max(1, round(config.crop_samples / model_config.hop_length)) * model_config.hop_length
