@@ -96,6 +96,8 @@ def training(path: Path) -> str:
     else:
         lines.append("fidelity: known when phase one has ended")
     lines.append(f"SHA-256 of the model: {checkpoint.model_digest(found)}")
+    if stretches := found.notes.stretches:
+        lines.append("threads: " + ", ".join(f"{s.threads} from step {s.step}" for s in stretches))
     for name, value in found.notes.to_stored().items():
         if isinstance(value, str | int | float):
             lines.append(f"{name.replace('_', ' ')}: {round(value, 3) if isinstance(value, float) else value}")

@@ -32,6 +32,20 @@ class Validation(NamedTuple):
     log_mel: float
 
 
+class Stretch(NamedTuple):
+    """From a step on, a training computed with so many threads. Notebook: 04."""
+
+    step: int
+    threads: int
+
+
+def with_threads(stretches: tuple[Stretch, ...], step: int, threads: int) -> tuple[Stretch, ...]:
+    """The stretches of a training that computes with so many threads from `step` on. Notebook: 04."""
+    if stretches and stretches[-1].threads == threads:
+        return stretches
+    return (*(stretch for stretch in stretches if stretch.step < step), Stretch(step, threads))
+
+
 @dataclass(frozen=True)
 class Notes:
     """How a model was made: for cards, exports, and for checking that a run is resumed with what it began with.
@@ -41,7 +55,7 @@ class Notes:
 
     validations: tuple[Validation, ...] = ()
     seconds: float = 0.0  # of training
-    threads: int = 0  # that the training computes with; 0 where it is not known
+    stretches: tuple[Stretch, ...] = ()  # the threads that it computed with; empty where they are not known
     dataset: str = ""  # its folder's name
     recordings: tuple[str, ...] = ()  # that were trained on
     fingerprint: str = ""  # of the dataset
@@ -50,10 +64,16 @@ class Notes:
     base: str = ""  # the model that a fine-tuning began with
     base_digest: str = ""  # `model_digest` of it
 
+    @property
+    def threads(self) -> int:
+        """That the training computed with last; 0 where it is not known. Notebook: 04."""
+        return self.stretches[-1].threads if self.stretches else 0
+
     def to_stored(self) -> dict[str, Any]:
         """Plain values, as a checkpoint file holds them; what is not known is left out. Notebook: 04."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values["validations"] = [list(validation) for validation in self.validations]
+        values["stretches"] = [list(stretch) for stretch in self.stretches]
         return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if v}
 
     @classmethod
@@ -69,7 +89,11 @@ class Notes:
             name: tuple(v) if isinstance(v, list) else v for name, v in stored.items() if name in known
         }
         values["validations"] = tuple(Validation(*row) for row in stored.get("validations", []))
+        one = [[0, stored["threads"]]] if stored.get("threads") else []  # versions that kept one number
+        values["stretches"] = tuple(Stretch(*row) for row in stored.get("stretches", one))
         notes = cls(**values)
+        if not all(isinstance(number, int) and number >= 0 for row in notes.stretches for number in row):
+            raise TypeError("numbers of threads that are no numbers")
         wrong = [field.name for field in fields(cls) if type(getattr(notes, field.name)) is not type(field.default)]
         if set(wrong) - {"seconds"} or not isinstance(notes.seconds, int | float):
             raise TypeError(f"{', '.join(wrong)} of another type")

@@ -8,9 +8,9 @@ from .loop import Result, train
 from .losses import beta_at
 from .monitor import Progress, flat_steps
 from .run_state import PHASE_ONE_NAME
-from .setup import choose_threads
 from .spectra import SpectralDistance, log_mel_distance, magnitudes
 from .table import LOSSES_NAME, read_losses
+from .thread_choice import ThreadWatch, choose_threads
 
 __all__ = [
     "LOSSES_NAME",
@@ -21,6 +21,7 @@ __all__ = [
     "Progress",
     "Result",
     "SpectralDistance",
+    "ThreadWatch",
     "beta_at",
     "choose_threads",
     "discriminator",

@@ -26,6 +26,7 @@ from .losses import beta_at
 from .monitor import LOG_EVERY, NotFinite, Progress, TrainingLog, flat_steps
 from .run_state import PHASE_ONE_NAME
 from .stopping import asked_to_stop
+from .thread_choice import ThreadWatch
 
 VALIDATION_SECONDS = 30  # of held-out sound a validation, at most
 LATENT_SECONDS = 90  # of training sound for the principal directions
@@ -78,7 +79,8 @@ def train(
 
     Ctrl-C (or SIGTERM) ends the step at hand, saves and returns; a second Ctrl-C stops at once. Going on from a
     checkpoint gives the same weights as never having stopped, on a CPU to the bit: crops and noise are functions of
-    the seed and the step. How many threads compute is tried at the start and kept, as far as the machine has them.
+    the seed and the step. How many threads compute is tried at the start, and changed when other programs come or go;
+    the checkpoint keeps at which steps. What that may change is in `thread_choice`.
 
     Args:
         dataset: what `prepare` wrote.
@@ -122,7 +124,10 @@ def train(
         run_state.restore_model(learner, source, run_folder)
     before = found.notes if found else finetuning.first_notes(begin)
     step, history = found.step if found else 0, list(before.validations)
-    count, pace = _rehearse(learner, crops.batch(0).audio, config, min(before.threads, torch.get_num_threads()))
+    most = torch.get_num_threads() if target.type == "cpu" and not compiled else 1
+    known = min(before.threads, torch.get_num_threads())
+    count, pace = setup.rehearse(learner, crops.batch(0).audio, known)
+    stretches = checkpoint.with_threads(before.stretches, step, count)
     if found:
         run_state.restore_training(learner, found, run_folder)
 
@@ -130,7 +135,7 @@ def train(
         return checkpoint.Notes(
             validations=tuple(history),
             seconds=seconds,
-            threads=count,
+            stretches=stretches,
             dataset=store.path.name,
             recordings=tuple(sorted({segment.name for segment in store.train})),
             fingerprint=store.fingerprint,
@@ -183,6 +188,7 @@ def train(
         )
 
     saved, warned, stop = step, False, ""
+    watch = ThreadWatch(learner, count, most, (0.0, 0.0) if known else pace)
     try:
         with threads(count), asked_to_stop() as asked, ThreadPoolExecutor(1) as reader:
             if compiled:
@@ -197,9 +203,13 @@ def train(
                     log.restart_clock()
                 audio = _on_the_way(upcoming.result().audio, target)
                 upcoming = reader.submit(crops.batch, step + 1)
-                values = learner.step(audio, step, phase_two_start)
+                values = watch.step(audio, step, phase_two_start)
                 step += 1
                 log.note(step, learner.phase, values)
+                if changed := watch.adapt(audio, step, phase_two_start):
+                    stretches = checkpoint.with_threads(stretches, step, watch.count)
+                    log.say(changed)
+                    log.restart_clock()
 
                 validates = step % config.validation_every == 0 or step in (phase_two_start, end)
                 statistics = None
@@ -257,32 +267,6 @@ def _already_finished(found: Checkpoint, run_folder: Path) -> Result:
 
 def _last(history: Sequence[checkpoint.Validation]) -> dict[str, float] | None:
     return {"spectral": history[-1].spectral, "log_mel": history[-1].log_mel} if history else None
-
-
-def _rehearse(learner: Learner, audio: Tensor, config: TrainingConfig, known: int) -> tuple[int, tuple[float, float]]:
-    """How many threads, and the pace; its steps of each phase show a lack of memory before hours of phase one.
-
-    Args:
-        known: the number with which this training began, since others add up in another order; 0 if there is none.
-    """
-    try:
-        if known:
-            with threads(known):
-                return known, learner.rehearse(audio)
-        return setup.choose_threads(learner, audio)
-    except (RuntimeError, MemoryError) as error:
-        text = str(error).lower()
-        if not isinstance(error, MemoryError) and not any(
-            sign in text for sign in ("out of memory", "can't allocate memory", "not enough memory")
-        ):
-            raise
-        raise RaveCourseError(
-            f"Training does not fit into the memory of {learner.device} with batch_size {config.batch_size} and "
-            f"crop_samples {config.crop_samples}. Halve batch_size, or halve crop_samples."
-        ) from error
-    finally:
-        if learner.device.type == "cuda":
-            torch.cuda.empty_cache()
 
 
 def _on_the_way(audio: Tensor, device: torch.device) -> Tensor:

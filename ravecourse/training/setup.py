@@ -16,12 +16,12 @@ from ravecourse.errors import RaveCourseError
 from ravecourse.model import Checkpoint
 from ravecourse.runtime import threads
 
+from . import thread_choice
 from .learner import Learner
 
 # What may change when a run is resumed, the first only during phase one; everything else would make the first half one
 # training and the second another.
 CHANGEABLE = ("phase_one_steps", "phase_two_steps", "validation_every", "checkpoint_every")
-WORTH = 0.85  # several threads are taken where a step takes this share of its time on one, or less
 
 
 def augmentation(config: TrainingConfig) -> Augment:
@@ -181,23 +181,33 @@ def check_fit(store: Dataset, model_config: ModelConfig, config: TrainingConfig)
         )
 
 
-def choose_threads(learner: Learner, audio: Tensor) -> tuple[int, tuple[float, float]]:
-    """Try a step of each phase on one thread and on all, and take one where more are not clearly faster.
-
-    Where other programs use the processor, threads wait for each other, and a short step then takes many times longer.
+def rehearse(learner: Learner, audio: Tensor, known: int) -> tuple[int, tuple[float, float]]:
+    """How many threads, and the pace; its steps of each phase show a lack of memory before hours of phase one.
 
     Args:
         audio: a batch `[B, C, T]` of the size that training will use.
+        known: the number that this training computed with last, since others add up in another order; 0 if there is none.
     Returns:
-        the number of threads, and the seconds of a step in phase one and in phase two.
+        the number of threads to begin with, and the seconds of a step in phase one and in phase two.
+    Raises:
+        RaveCourseError: too little memory for a step of either phase.
     Notebook: 04.
     """
-    everything = torch.get_num_threads()
-    pace = learner.rehearse(audio)
-    if everything == 1 or learner.device.type != "cpu":
-        return everything, pace
-    with threads(1):
-        alone = learner.rehearse(audio)
-    if sum(pace) > WORTH * sum(alone):
-        pace = learner.rehearse(audio)  # again, since the first time is longer for whoever comes first
-    return (everything, pace) if sum(pace) < WORTH * sum(alone) else (1, alone)
+    try:
+        if known:
+            with threads(known):
+                return known, learner.rehearse(audio)
+        return thread_choice.choose_threads(learner, audio)
+    except (RuntimeError, MemoryError) as error:
+        text = str(error).lower()
+        if not isinstance(error, MemoryError) and not any(
+            sign in text for sign in ("out of memory", "can't allocate memory", "not enough memory")
+        ):
+            raise
+        raise RaveCourseError(
+            f"Training does not fit into the memory of {learner.device} with batch_size {learner.config.batch_size} and "
+            f"crop_samples {learner.config.crop_samples}. Halve batch_size, or halve crop_samples."
+        ) from error
+    finally:
+        if learner.device.type == "cuda":
+            torch.cuda.empty_cache()

@@ -26,7 +26,7 @@ from ravecourse.model import checkpoint
 from ravecourse.model.checkpoint import Checkpoint
 from ravecourse.runtime import choose_device, clock, threads
 from ravecourse.training import loop as training
-from ravecourse.training import setup
+from ravecourse.training import setup, thread_choice
 from ravecourse.training.learner import Learner, learning_rate
 from ravecourse.training.loop import train
 from ravecourse.training.monitor import COLUMNS, flat_steps
@@ -189,7 +189,7 @@ def test_compile_is_for_the_steps_alone(store, tmp_path, monkeypatch, capsys):
 def test_threads_that_wait_for_each_other_are_left_out(monkeypatch, alone, together, chosen):
     monkeypatch.setattr(Learner, "rehearse", lambda self, audio: ({1: alone, 2: together}[torch.get_num_threads()], 0))
     torch.set_num_threads(2)
-    assert setup.choose_threads(Learner(TINY, plans(), CPU), torch.zeros(2, 1, 1024)) == (
+    assert thread_choice.choose_threads(Learner(TINY, plans(), CPU), torch.zeros(2, 1, 1024)) == (
         chosen,
         ({1: alone, 2: together}[chosen], 0),
     )
@@ -206,7 +206,7 @@ def test_threads_stay_as_the_training_began(store, tmp_path, uninterrupted, monk
 
     torch.set_num_threads(2)
     for choice in (1, 2):  # what the machine suggests at each start
-        monkeypatch.setattr(setup, "choose_threads", lambda learner, audio, choice=choice: (choice, (0.0, 0.0)))
+        monkeypatch.setattr(thread_choice, "choose_threads", lambda learner, audio, choice=choice: (choice, (0.0, 0.0)))
         quiet(store, tmp_path, TINY, plans(), on_step=watch)
     assert set(seen) == {1} and len(seen) == 12 and torch.get_num_threads() == 2
     assert_same(states(tmp_path), states(uninterrupted["tiny"]))
@@ -538,8 +538,8 @@ torch.set_num_threads(2)
 sys.path[:0] = {tests!r}
 from test_training import TINY, plans, train
 from ravecourse.dataset import Dataset
-from ravecourse.training import setup
-setup.choose_threads = lambda learner, audio: ({chosen}, (0.0, 0.0))
+from ravecourse.training import setup, thread_choice
+thread_choice.choose_threads = lambda learner, audio: ({chosen}, (0.0, 0.0))
 def on_step(progress):
     print(progress.step, flush=True)
 train(Dataset({data!r}), {run!r}, TINY, plans(checkpoint_every=100), device="cpu", progress=False, tensorboard=False,
