@@ -65,8 +65,8 @@ def main(arguments: list[str]) -> None:
         print(line(config, options.seconds, "not trained"), flush=True)
     for run in runs:
         found = checkpoint.load(run)
-        history = found.notes.get("validations") or []
-        quality = f"{history[-1][3]:.3f} after {found.step} steps" if history else "no validation yet"
+        history = found.notes.validations
+        quality = f"{history[-1].log_mel:.3f} after {found.step} steps" if history else "no validation yet"
         print(line(found.model_config, options.seconds, quality), flush=True)
     print(
         "delay: the model's, filter bank included. with a hop: and the player's buffer of one hop. quality: log-mel "
