@@ -81,8 +81,8 @@ def sum_of_harmonics(cycles: Tensor, before: Tensor, amplitudes: Tensor, harmoni
         [N, C, hop].
     Notebook: 05.
     """
-    number = torch.arange(1, harmonics + 1, device=cycles.device, dtype=cycles.dtype)
-    sines = torch.sin(2.0 * math.pi * number[:, None] * cycles[:, None])  # [N, harmonics, hop]
+    turns = 2.0 * math.pi * torch.arange(1, harmonics + 1, device=cycles.device, dtype=cycles.dtype)
+    sines = (turns[:, None] * cycles[:, None]).sin_()  # [N, harmonics, hop]
     ends = torch.stack([before, amplitudes], 1).view(cycles.size(0), -1, harmonics)  # [N, 2 C, harmonics]
     sung = torch.bmm(ends, sines)
     old, new = sung.chunk(2, 1)
