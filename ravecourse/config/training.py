@@ -31,7 +31,7 @@ class TrainingConfig:
     adversarial_learning_rate: float = 1e-4  # generator and discriminator in phase two
     adam_betas: tuple[float, float] = (0.5, 0.9)
     warmup_steps: int = 0  # learning rate from 0 up
-    cosine_decay: bool = False  # learning rate down to a tenth over phase one
+    cosine_decay: bool = False  # learning rate down to a tenth over each phase
     beta: float = 0.1  # weight of the KL divergence at the end of its ramp
     beta_start: float = 0.1
     beta_ramp_steps: int = 0  # geometric ramp from beta_start to beta

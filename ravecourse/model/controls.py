@@ -49,7 +49,7 @@ def pitch_and_loudness(
     Source: McLeod and Wyvill, A smarter way to find pitch, ICMC 2005. Notebook: 05.
     """
     size = windows.size(1)
-    hann = torch.hann_window(size, periodic=False, device=windows.device)
+    hann = torch.hann_window(size, periodic=False, dtype=windows.dtype, device=windows.device)
     level = 10.0 * torch.log10((power * (hann / hann.sum())).sum(1) + 1e-10) + full_scale_db
 
     x = windows - windows.mean(1, keepdim=True)

@@ -135,7 +135,7 @@ class Source(nn.Module):
         inside = glide(hertz, torch.zeros_like(hertz[:, :1]), self.hop_length, self.sample_rate)
         ends = inside[..., -1].cumsum(1)
         begins = torch.cat([torch.zeros_like(ends[:, :1]), ends[:, :-1]], 1)
-        return ((begins[..., None] + inside) % 1.0).float().to(latents.device)
+        return ((begins[..., None] + inside) % 1.0).to(latents.device, latents.dtype)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Latents [B, D, F] to sound [B, C, F * hop_length]; it starts from silence at phase 0. Notebook: 05."""

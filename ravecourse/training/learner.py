@@ -106,9 +106,9 @@ class Learner:
         if self.phase == 1:
             found = self.autoencoder_step(audio, step, generator)
         elif (step - phase_two_start) % self.config.discriminator_every == 0:
-            found = self.discriminator_step(audio, generator)
+            found = self.discriminator_step(audio, generator, learning_rate(self.config, step, phase_two_start))
         else:
-            found = self.decoder_step(audio, generator)
+            found = self.decoder_step(audio, generator, learning_rate(self.config, step, phase_two_start))
         return {name: value.detach() for name, value in found.items()}
 
     def autoencoder_step(self, audio: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -137,8 +137,13 @@ class Learner:
         self._descend(self.optimiser, loss, learning_rate(config, step))
         return {"loss": loss, "spectral": spectral, "spectral_bands": spectral_bands, "kl": kl}
 
-    def decoder_step(self, audio: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def decoder_step(
+        self, audio: Tensor, generator: torch.Generator, rate: float | None = None
+    ) -> dict[str, Tensor]:
         """Phase two, the decoder's turn: spectral, adversarial and feature-matching losses.
+
+        Args:
+            rate: learning rate; None for the one that phase two begins with.
 
         Source: RAVE (arXiv 2111.05011), section 3.1, equations 6 to 8. Notebook: 06.
         """
@@ -159,7 +164,7 @@ class Learner:
             + config.adversarial_weight * adversarial
             + config.feature_matching_weight * matching
         )
-        self._descend(self.optimiser, loss, config.adversarial_learning_rate)
+        self._descend(self.optimiser, loss, config.adversarial_learning_rate if rate is None else rate)
         self.discriminator.requires_grad_(True)
         return {
             "loss": loss,
@@ -169,8 +174,13 @@ class Learner:
             "feature_matching": matching,
         }
 
-    def discriminator_step(self, audio: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def discriminator_step(
+        self, audio: Tensor, generator: torch.Generator, rate: float | None = None
+    ) -> dict[str, Tensor]:
         """Phase two, the discriminators' turn: the hinge loss on recordings and reconstructions.
+
+        Args:
+            rate: learning rate; None for the one that phase two begins with.
 
         Source: RAVE (arXiv 2111.05011), section 3.1, equation 6. Notebook: 06.
         """
@@ -181,7 +191,8 @@ class Learner:
         both = self.discriminator(torch.cat([audio, estimate]))  # [2 B, C, T]
         halves = [score.chunk(2) for score in scores(both)]
         loss = losses.hinge_discriminator([real for real, _ in halves], [fake for _, fake in halves])
-        self._descend(self.discriminator_optimiser, loss, self.config.adversarial_learning_rate)
+        rate = self.config.adversarial_learning_rate if rate is None else rate
+        self._descend(self.discriminator_optimiser, loss, rate)
         return {"discriminator": loss}
 
     def _with_controls(self, audio: Tensor, learned: Tensor) -> Tensor:
@@ -267,16 +278,23 @@ class Learner:
         return first, share * discriminator + (1 - share) * decoder
 
 
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """The rate of phase one at a step: linear warm-up from near 0, then constant or a half cosine down to a
-    tenth.
+def learning_rate(config: TrainingConfig, step: int, phase_two_start: int | None = None) -> float:
+    """The learning rate at a step: in phase one a linear warm-up from near 0, then constant or, in each phase, a half
+    cosine down to a tenth.
+
+    The end of phase two at a low rate averages over what its steps disagree about: where it stayed constant, held-out
+    sound came out farther away than before.
 
     Args:
-        step: counted from 0.
+        step: counted from 0 over both phases.
+        phase_two_start: the first step of phase two; None, or a later one than `step`, asks for phase one's rate.
     Source: SGDR (arXiv 1608.03983), section 3, without restarts. Notebook: 04.
     """
-    rate = config.learning_rate * min(1.0, (step + 1) / max(config.warmup_steps, 1))
+    if phase_two_start is not None and step >= phase_two_start:
+        rate, done = config.adversarial_learning_rate, (step - phase_two_start) / max(config.phase_two_steps, 1)
+    else:
+        rate, done = config.learning_rate, step / config.phase_one_steps
+        rate *= min(1.0, (step + 1) / max(config.warmup_steps, 1))
     if config.cosine_decay:
-        done = min(1.0, step / config.phase_one_steps)
-        rate *= 0.1 + 0.9 * (0.5 + 0.5 * math.cos(math.pi * done))
+        rate *= 0.1 + 0.9 * (0.5 + 0.5 * math.cos(math.pi * min(1.0, done)))
     return rate

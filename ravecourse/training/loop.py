@@ -227,7 +227,7 @@ def train(
                     log.restart_clock()
                 if step % LOG_EVERY == 0 or validates:
                     measured = {"alive_dimensions": latent.alive(statistics.kl)} if statistics else {}
-                    log.row(step, learner.phase, **_settings(learner, config, step - 1), **measured)
+                    log.row(step, learner.phase, **_settings(learner, config, step - 1, phase_two_start), **measured)
                 if step % config.checkpoint_every == 0 and step < end:
                     save()
                     saved = step
@@ -324,10 +324,10 @@ def _advise(
     return warned or bool(flat)
 
 
-def _settings(learner: Learner, config: TrainingConfig, step: int) -> dict[str, float]:
+def _settings(learner: Learner, config: TrainingConfig, step: int, phase_two_start: int) -> dict[str, float]:
     """What the CSV holds beside the losses."""
     if learner.phase == 2:
-        return {"learning_rate": config.adversarial_learning_rate}
+        return {"learning_rate": learning_rate(config, step, phase_two_start)}
     return {
         "learning_rate": learning_rate(config, step),
         "beta": beta_at(step, config.beta_start, config.beta, config.beta_ramp_steps),

@@ -96,16 +96,18 @@ def can_start_over(
 
 
 def changed_plan(found: Checkpoint, config: TrainingConfig) -> str:
-    """What to say where phase one gets another length while its learning rate follows that length; "" otherwise.
+    """What to say where the phase at hand gets another length while its learning rate follows that length; "" otherwise.
 
     Notebook: 04.
     """
-    before = found.training_config.phase_one_steps if found.training_config else config.phase_one_steps
-    if not config.cosine_decay or before == config.phase_one_steps:
+    name, phase = ("phase_one_steps", "one") if found.phase == 1 else ("phase_two_steps", "two")
+    now = getattr(config, name)
+    before = getattr(found.training_config, name) if found.training_config else now
+    if not config.cosine_decay or before == now:
         return ""
     return (
-        f"Phase one has {config.phase_one_steps} steps now, not {before}: from here on the learning rate follows the "
-        "new plan, so the model differs from one that was planned so from the start."
+        f"Phase {phase} has {now} steps now, not {before}: from here on the learning rate follows the new plan, so the "
+        "model differs from one that was planned so from the start."
     )
 
 

@@ -3,6 +3,7 @@ papers."""
 
 import pytest
 import torch
+from helpers import tone
 
 from ravecourse.config import ModelConfig, preset
 from ravecourse.evaluation import preset_table
@@ -18,8 +19,8 @@ SHRUNKEN_V1 = {
     "noise_capacity": 4,
 }
 MODELS = [
-    preset("tiny", capacity=4, latent_size=3),
-    preset("tiny", capacity=4, latent_size=3, causal=True, channels=2),
+    preset("tiny", capacity=4, latent_size=3, harmonics=0),
+    preset("tiny", capacity=4, latent_size=3, harmonics=0, causal=True, channels=2),
     preset("v1", **SHRUNKEN_V1),
     preset("v1", **SHRUNKEN_V1, causal=True),
     preset("v2", ratios=(4, 2), dilations=((1, 3), (1,)), capacity=4, latent_size=3),
@@ -47,6 +48,22 @@ def test_receptive_field_equals_measured_gradients(config: ModelConfig, noise: f
         assert (first, last) == receptive_interval(model, sample)
         widest = max(widest, last - first + 1)
     assert widest <= receptive_field(model) <= widest + config.n_bands * 2
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_source_hears_its_window_and_nothing_of_what_comes_later(causal: bool) -> None:
+    model = RAVE(preset("tiny", capacity=4, latent_size=3, causal=causal)).eval()
+    plain = RAVE(preset("tiny", capacity=4, latent_size=3, causal=causal, harmonics=0)).eval()
+    sample = 20 * 256 + 77
+    first, last = receptive_interval(model, sample)
+    assert first <= receptive_interval(plain, sample)[0] and last >= receptive_interval(plain, sample)[1]
+    sound = tone(torch.full((40 * 256,), 200.0))[None]
+    changed = sound.clone()
+    changed[..., last + 1 :] = 0.3
+    with torch.no_grad():
+        one, two = model(sound, noise=False), model(changed, noise=False)
+    torch.testing.assert_close(one[..., sample], two[..., sample], rtol=0, atol=1e-6)
+    assert (one - two).abs().max() > 1e-3
 
 
 def test_heard_moves_with_the_hop_and_causal_models_hear_less_of_the_future() -> None:

@@ -498,9 +498,10 @@ def test_the_length_of_phase_one_changes_only_before_its_end(store, tmp_path, ca
 
 
 def test_more_of_phase_two_is_the_same_as_having_planned_it(store, tmp_path):
-    quiet(store, tmp_path / "extended", TINY, plans(phase_two_steps=2))
-    quiet(store, tmp_path / "extended", TINY, plans(phase_two_steps=5, validation_every=100))
-    quiet(store, tmp_path / "planned", TINY, plans(phase_two_steps=5))
+    constant = {"cosine_decay": False}  # a rate that follows the plan makes another training of another plan
+    quiet(store, tmp_path / "extended", TINY, plans(phase_two_steps=2, **constant))
+    quiet(store, tmp_path / "extended", TINY, plans(phase_two_steps=5, validation_every=100, **constant))
+    quiet(store, tmp_path / "planned", TINY, plans(phase_two_steps=5, **constant))
     one, two = states(tmp_path / "extended"), states(tmp_path / "planned")
     del one["validations"], two["validations"]
     assert_same(one, two)
@@ -779,6 +780,10 @@ def test_learning_rate():
     assert rates[0] == pytest.approx(0.1, rel=0.01) and max(rates) == rates[9]
     assert rates[10:] == sorted(rates[10:], reverse=True) and rates[100] == pytest.approx(0.1)
     assert learning_rate(plans(cosine_decay=False, warmup_steps=0, learning_rate=0.5), 5) == 0.5
+    config = plans(phase_one_steps=100, phase_two_steps=50, adversarial_learning_rate=0.2, learning_rate=1.0)
+    second = [learning_rate(config, step, 80) for step in range(80, 131)]
+    assert second[0] == 0.2 and second == sorted(second, reverse=True) and second[-1] == pytest.approx(0.02)
+    assert learning_rate(config, 79, 80) == learning_rate(config, 79)
 
 
 def test_training_causal_stereo(tmp_path):
