@@ -128,7 +128,7 @@ def run(
     one, two = (1000 * seconds for seconds in plan.seconds_per_step)
     print(
         f"Phase one: {config.phase_one_steps} steps of {one:.0f} ms (learn to say a sound in "
-        f"{model_config.latent_size} numbers, {store.sample_rate / model_config.hop_length:.0f} times a second).\n"
+        f"{model_config.frame_in_words}, {store.sample_rate / model_config.hop_length:.0f} times a second).\n"
         f"Phase two: {config.phase_two_steps} steps of {two:.0f} ms (make it sound real).\n"
         f"Threads: {plan.threads}."
     )

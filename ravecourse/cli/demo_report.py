@@ -93,9 +93,9 @@ def text(results: DemoResults) -> str:
             f"{config.phase_two_steps} steps. Batches of {config.batch_size} crops of {config.crop_samples} samples.",
             f"- It took {clock(results.training_seconds)} with {results.threads} "
             f"thread{'s' if results.threads > 1 else ''}; the whole demo {clock(results.total_seconds)}.",
-            f"- The sound is described by {model.latent_size} numbers, {latents:.0f} times a second. "
-            + ", ".join(f"{size} of them hold {percent} %" for percent, size in sizes.items())
-            + f" of what varies; the export keeps {meta['latent_size']}.",
+            f"- The sound is described by {model.frame_in_words}, {latents:.0f} times a second. "
+            + ", ".join(f"{size} learned ones hold {percent} %" for percent, size in sizes.items())
+            + f" of what they say; the export has {meta['latent_size']} numbers in all.",
             "",
             "## How close it comes",
             "",

@@ -83,7 +83,7 @@ def training(path: Path) -> str:
     kind = f"{model.preset}{' causal' if model.causal else ''}"
     lines = [
         f"{path}: checkpoint of {kind!r}, {model.sample_rate} Hz, "
-        f"{'mono' if model.channels == 1 else 'stereo'}, {model.latent_size} latents every {model.hop_length} "
+        f"{'mono' if model.channels == 1 else 'stereo'}, {model.latents} latents every {model.hop_length} "
         "samples"
     ]
     if plan:

@@ -128,7 +128,7 @@ def _import(arguments: Namespace) -> None:
     )
     config = found.model.config
     print(
-        f"{arguments.target}: {config.preset}, {config.sample_rate} Hz, {config.latent_size} latents, "
+        f"{arguments.target}: {config.preset}, {config.sample_rate} Hz, {config.latents} latents, "
         f"trained for {found.steps} steps."
     )
     for note in found.notes:

@@ -116,6 +116,12 @@ class ModelConfig:
         """All latent dimensions, named and learned."""
         return self.named + self.latent_size
 
+    @property
+    def frame_in_words(self) -> str:
+        """What one latent frame is, like "18 numbers (pitch, loudness and 16 learned ones)"."""
+        named = f" (pitch, loudness and {self.latent_size} learned ones)" if self.named else ""
+        return f"{self.latents} numbers{named}"
+
     def to_json(self) -> str:
         """The record as JSON, as every checkpoint stores it. Notebook: 03."""
         return json.dumps(dataclasses.asdict(self))

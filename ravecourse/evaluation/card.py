@@ -101,7 +101,7 @@ def _what(config: ModelConfig, numbers: Row) -> list[str]:
     return [
         f"A model of the preset `{config.preset}`{' (causal)' if config.causal else ''}: "
         f"{config.sample_rate} Hz, {'mono' if config.channels == 1 else f'{config.channels} channels'}, "
-        f"{numbers.parameters / 1e6:.2f} million parameters. It describes sound by {config.latent_size} numbers, "
+        f"{numbers.parameters / 1e6:.2f} million parameters. It describes sound by {config.frame_in_words}, "
         f"{numbers.latent_rate_hz:.1f} times a second.",
         "",
     ]
