@@ -26,6 +26,7 @@ def note_to_hertz(note: Tensor) -> Tensor:
 def pitch_and_loudness(
     windows: Tensor,
     power: Tensor,
+    weights: Tensor,
     shortest: int,
     longest: int,
     n_fft: int,
@@ -38,10 +39,11 @@ def pitch_and_loudness(
     """The pitch and the loudness of windows of sound.
 
     Pitch is the shortest of the periods whose repetition is nearly the most exact, from the normalised
-    autocorrelation, refined by a parabola. Loudness is the RMS under a Hann window.
+    autocorrelation, refined by a parabola. Loudness is the weighted RMS.
 
     Args:
         windows: [N, W], the mixed sound; power: [N, W], its squares, averaged over channels.
+        weights: [W], of the squares in the loudness, with a sum of 1.
         shortest, longest: periods in samples that are searched.
         n_fft: W + longest + 2 or more, so that no lag that is read wraps around.
     Returns:
@@ -49,12 +51,11 @@ def pitch_and_loudness(
     Source: McLeod and Wyvill, A smarter way to find pitch, ICMC 2005. Notebook: 05.
     """
     size = windows.size(1)
-    hann = torch.hann_window(size, periodic=False, dtype=windows.dtype, device=windows.device)
-    level = 10.0 * torch.log10((power * (hann / hann.sum())).sum(1) + 1e-10) + full_scale_db
+    level = 10.0 * torch.log10((power * weights).sum(1) + 1e-10) + full_scale_db
 
     x = windows - windows.mean(1, keepdim=True)
     spectrum = torch.fft.rfft(x, n_fft)
-    products = torch.fft.irfft(spectrum.real.square() + spectrum.imag.square(), n_fft)
+    products = torch.fft.irfft(torch.view_as_real(spectrum).square().sum(-1), n_fft)
     products = products[:, : longest + 2]  # [N, lags]: sum of x(t) x(t + lag)
     energy = nn.functional.pad(x.square().cumsum(1), [1, 0])  # [N, W + 1]
     whole = energy[:, size:]
@@ -105,15 +106,22 @@ class Controls(nn.Module):
     Notebook: 05.
     """
 
+    weights: Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.sample_rate, self.hop_length = config.sample_rate, config.hop_length
         self.longest = math.ceil(config.sample_rate / config.lowest_hz)
         self.shortest = max(int(config.sample_rate / config.highest_hz), 2)
         self.window = math.ceil(PERIODS * config.sample_rate / config.lowest_hz)
-        self.n_fft = scipy.fft.next_fast_len(self.window + self.longest + 2, real=True)
+        self.n_fft = 2 * scipy.fft.next_fast_len(
+            (self.window + self.longest) // 2 + 1, real=True
+        )  # odd lengths are slow
         self.lookahead_frames = 0 if config.causal else self.window // 2 // config.hop_length
         self.lookahead = self.lookahead_frames * config.hop_length
+
+        hann = torch.hann_window(self.window, periodic=False)
+        self.register_buffer("weights", hann / hann.sum(), persistent=False)
 
     @torch.no_grad()
     def forward(self, audio: Tensor) -> Tensor:
@@ -126,6 +134,7 @@ class Controls(nn.Module):
             both = both.cpu()
         windows = both.unfold(2, self.window, self.hop_length)[:, :, :frames]  # [B, 2, F, W]
         rows = windows.transpose(0, 1).reshape(2, -1, self.window)
-        found = pitch_and_loudness(rows[0], rows[1], self.shortest, self.longest, self.n_fft, self.sample_rate)
+        weights = self.weights.to(rows.device)
+        found = pitch_and_loudness(rows[0], rows[1], weights, self.shortest, self.longest, self.n_fft, self.sample_rate)
         notes, loudness = found.view(len(audio), frames, 2).unbind(2)
         return torch.stack([hold(notes, torch.zeros_like(notes[:, :1])), loudness], 1).to(audio.device)

@@ -24,6 +24,7 @@ class StreamControls(nn.Module):
 
     past: Tensor
     last: Tensor
+    weights: Tensor
 
     def __init__(self, offline: Controls) -> None:
         super().__init__()
@@ -33,6 +34,7 @@ class StreamControls(nn.Module):
         self.keep = max(self.window - self.hop_length, 0)
         self.register_buffer("past", torch.zeros(1, 2, self.keep))  # the mixed sound and its power
         self.register_buffer("last", torch.zeros(1, 1))  # note number of the last pitch
+        self.register_buffer("weights", offline.weights.clone())
         self.pending = self.delay_out  # frames still to come that stand before the start
 
     @torch.jit.export
@@ -54,7 +56,7 @@ class StreamControls(nn.Module):
         windows = both.unfold(2, self.window, self.hop_length)  # [B, 2, F, W]
         rows = windows.transpose(0, 1).reshape(2, batch * frames, self.window)
         found = controls.pitch_and_loudness(
-            rows[0], rows[1], self.shortest, self.longest, self.n_fft, self.sample_rate
+            rows[0], rows[1], self.weights, self.shortest, self.longest, self.n_fft, self.sample_rate
         ).view(batch, frames, 2)
         if self.pending > 0:
             before = min(self.pending, frames)

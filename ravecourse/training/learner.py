@@ -137,9 +137,7 @@ class Learner:
         self._descend(self.optimiser, loss, learning_rate(config, step))
         return {"loss": loss, "spectral": spectral, "spectral_bands": spectral_bands, "kl": kl}
 
-    def decoder_step(
-        self, audio: Tensor, generator: torch.Generator, rate: float | None = None
-    ) -> dict[str, Tensor]:
+    def decoder_step(self, audio: Tensor, generator: torch.Generator, rate: float | None = None) -> dict[str, Tensor]:
         """Phase two, the decoder's turn: spectral, adversarial and feature-matching losses.
 
         Args:
