@@ -124,8 +124,11 @@ class Controls(nn.Module):
         self.register_buffer("weights", hann / hann.sum(), persistent=False)
 
     @torch.no_grad()
-    def forward(self, audio: Tensor) -> Tensor:
-        """[B, C, T], T a multiple of the hop, to [B, 2, F]: MIDI note (held where there is none) and loudness in dB."""
+    def measure(self, audio: Tensor) -> Tensor:
+        """[B, C, T], T a multiple of the hop, to [B, F, 2]: MIDI note, 0 where there is none, and loudness in dB.
+
+        Notebook: 05.
+        """
         frames = audio.shape[2] // self.hop_length
         both = torch.stack([audio.mean(1), audio.square().mean(1)], 1)  # [B, 2, T]
         past = self.window - self.hop_length - self.lookahead
@@ -134,7 +137,21 @@ class Controls(nn.Module):
             both = both.cpu()
         windows = both.unfold(2, self.window, self.hop_length)[:, :, :frames]  # [B, 2, F, W]
         rows = windows.transpose(0, 1).reshape(2, -1, self.window)
-        weights = self.weights.to(rows.device)
-        found = pitch_and_loudness(rows[0], rows[1], weights, self.shortest, self.longest, self.n_fft, self.sample_rate)
-        notes, loudness = found.view(len(audio), frames, 2).unbind(2)
-        return torch.stack([hold(notes, torch.zeros_like(notes[:, :1])), loudness], 1).to(audio.device)
+        found = pitch_and_loudness(
+            rows[0], rows[1], self.weights.to(rows.device), self.shortest, self.longest, self.n_fft, self.sample_rate
+        )
+        return found.view(len(audio), frames, 2).to(audio.device)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """[B, C, T], T a multiple of the hop, to [B, 2, F]: MIDI note (held where there is none) and loudness in dB."""
+        notes, loudness = self.measure(audio).unbind(2)
+        return torch.stack([hold(notes, torch.zeros_like(notes[:, :1])), loudness], 1)
+
+    def pitched_share(self, audio: Tensor) -> float:
+        """Share of the frames within 40 dB of the loudest that have a pitch: [B, C, T] to 0 to 1.
+
+        Notebook: 05.
+        """
+        notes, loudness = self.measure(audio).unbind(2)
+        heard = (loudness > loudness.max() - 40.0) & (loudness > FAINTEST_DB)
+        return float((notes[heard] > 0).float().mean()) if bool(heard.any()) else 0.0

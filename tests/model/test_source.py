@@ -83,7 +83,7 @@ def test_a_held_latent_is_a_steady_tone_of_its_note(note: float) -> None:
     peak = float((bins[first] * spectrum[first]).sum() / spectrum[first].sum())
     assert abs(12 * math.log2(peak / hertz)) < 0.05
     levels = sung.unfold(0, 4800, 4800).square().mean(1)
-    assert levels.max() / levels.min() < 1.05
+    assert levels.max() / levels.min() < 1.1  # windows hold no whole periods
 
 
 def test_amplitude_follows_loudness_and_zero_is_silence() -> None:
