@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ravecourse import audio, upstream
 from ravecourse.cli.demo import choose_steps
-from ravecourse.config import PRESETS, TRAINING_PRESETS, preset
+from ravecourse.config import PRESETS, TRAINING_PRESETS, preset, training_preset
 from ravecourse.course import plots
 from ravecourse.dataset import Dataset, prepare
 from ravecourse.errors import RaveCourseError
@@ -33,7 +33,7 @@ from ravecourse.evaluation import frechet_distance, heard_distance, onset_accura
 from ravecourse.files import write_json, write_text
 from ravecourse.model import RAVE, load_model
 from ravecourse.runtime import threads
-from ravecourse.training import Progress, log_mel_distance, train
+from ravecourse.training import Progress, fit_to_sound, log_mel_distance, train
 
 from .material import render_material
 from .quality_table import Judged, figure, table
@@ -58,8 +58,11 @@ def train_ours(name: str, sounds: Path, folder: Path, seconds: float) -> dict[st
     """
     prepare([sounds], folder / "dataset", validation=0.0, progress=False)
     store = Dataset(folder / "dataset")
-    config = preset(name, sample_rate=store.sample_rate)
-    plan = choose_steps(store, config, seconds, time.thread_time)
+    config, settings, said = fit_to_sound(
+        preset(name, sample_rate=store.sample_rate), training_preset(name), store
+    )  # as `ravecourse train` does
+    print(said, end="\n" if said else "")
+    plan = choose_steps(store, config, seconds, time.thread_time, settings)
     begin = time.thread_time()
 
     def goes_on(progress: Progress) -> bool:

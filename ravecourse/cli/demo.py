@@ -34,6 +34,7 @@ from ravecourse.training import (
     SpectralDistance,
     choose_threads,
     log_mel_distance,
+    fit_to_sound,
     train,
 )
 
@@ -123,7 +124,9 @@ def run(
 
     _say(3, "How fast is this machine?")
     model_config = model_config or preset("tiny", sample_rate=store.sample_rate)
-    plan = choose_steps(store, model_config, 60 * training_minutes)
+    model_config, settings, said = fit_to_sound(model_config, training_preset(model_config.preset), store)
+    print(said, end="\n" if said else "")
+    plan = choose_steps(store, model_config, 60 * training_minutes, settings=settings)
     config = plan.config
     one, two = (1000 * seconds for seconds in plan.seconds_per_step)
     print(
@@ -168,7 +171,11 @@ def run(
 
 
 def choose_steps(
-    store: Dataset, model_config: ModelConfig, seconds: float, now: Callable[[], float] = time.perf_counter
+    store: Dataset,
+    model_config: ModelConfig,
+    seconds: float,
+    now: Callable[[], float] = time.perf_counter,
+    settings: TrainingConfig | None = None,
 ) -> Plan:
     """Take a few steps of each phase on a model that is thrown away, and see how many fit the time.
 
@@ -177,9 +184,10 @@ def choose_steps(
         model_config: the model, whose preset names the training.
         seconds: for both phases, above 0.
         now: the clock that counts them; `time.thread_time` counts the processor's time of this thread.
+        settings: of the training, apart from its length; None takes the preset's.
     Notebook: 00.
     """
-    config = training_preset(model_config.preset)
+    config = settings or training_preset(model_config.preset)
     learner = Learner(model_config, config, torch.device("cpu"))
     batch = CropSampler(store, "train", config.crop_samples, config.batch_size, config.seed).batch(0).audio
     every = config.discriminator_every

@@ -24,6 +24,12 @@ def _train_arguments(parser: Parser) -> None:
         help="fine-tune this trained model: a bundled one (strings), a run folder or checkpoint, also an imported one",
     )
     parser.add_argument("--parts", metavar="NAMES", help="of that model to train (default: encoder,decoder)")
+    parser.add_argument(
+        "--source",
+        action=BooleanOptionalAction,
+        default=None,
+        help="harmonics driven by pitch (default: where the recordings have a pitch)",
+    )
     parser.add_argument("--channels", type=int, help="1 for mono, 2 for stereo (default: as the dataset)")
     parser.add_argument("--phase-one-steps", type=int, metavar="N", help="(default: the preset's)")
     parser.add_argument("--phase-two-steps", type=int, metavar="N", help="(default: the preset's)")
@@ -59,7 +65,7 @@ def _train(arguments: Namespace) -> int:
         "trained_parts": _parts(arguments.parts),
     }
     given = {name: value for name, value in given.items() if value is not None}
-    shape = (arguments.preset, arguments.causal, arguments.channels)
+    shape = (arguments.preset, arguments.causal, arguments.channels, arguments.source)
     model = found.model_config if found else base.checkpoint.model_config if base else None
     if model and all(value is None for value in shape):
         model_config = None
@@ -70,6 +76,8 @@ def _train(arguments: Namespace) -> int:
             channels=dataset.channels if arguments.channels is None else arguments.channels,
             sample_rate=dataset.sample_rate,
         )
+        if arguments.source is False or (arguments.source is None and model and not model.harmonics):
+            model_config = replace(model_config, harmonics=0)
     if found and found.training_config:
         training_config = replace(found.training_config, **given) if given else None
     elif base:
@@ -78,6 +86,9 @@ def _train(arguments: Namespace) -> int:
         )
     else:
         training_config = training_preset(arguments.preset or "tiny", **given)
+        if arguments.source is None and model_config:
+            model_config, training_config, said = training.fit_to_sound(model_config, training_config, dataset)
+            print(said, end="\n" if said else "")
     result = training.train(
         dataset,
         arguments.out,

@@ -8,6 +8,7 @@ from .loop import Result, train
 from .losses import beta_at
 from .monitor import Progress, flat_steps
 from .run_state import PHASE_ONE_NAME
+from .sound_fit import fit_to_sound, pitched_share
 from .spectra import SpectralDistance, log_mel_distance, magnitudes
 from .table import LOSSES_NAME, read_losses
 from .thread_choice import ThreadWatch, choose_threads
@@ -25,6 +26,7 @@ __all__ = [
     "beta_at",
     "choose_threads",
     "discriminator",
+    "fit_to_sound",
     "flat_steps",
     "learning_rate",
     "log_mel_distance",
@@ -32,6 +34,7 @@ __all__ = [
     "losses",
     "spectra",
     "magnitudes",
+    "pitched_share",
     "read_losses",
     "train",
 ]

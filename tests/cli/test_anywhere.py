@@ -88,7 +88,7 @@ def test_in_a_folder_whose_files_have_names_of_modules(tmp_path: Path, made: Pat
     shutil.copytree(made / "my run", tmp_path / "run")
     for name in ("json.py", "torch.py", "ravecourse.py"):
         (tmp_path / name).write_text("raise SystemExit('not this one')\n")
-    words = ["export", "run", "m.ts", "--latent-size", "2"]
+    words = ["export", "run", "m.ts", "--latent-size", "4"]
     program = (
         "import sys; sys.path[:] = [p for p in sys.path if p]\n"
         f"from ravecourse.cli import main; sys.exit(main({words!r}))"
