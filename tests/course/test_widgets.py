@@ -1,6 +1,7 @@
 """The widgets, moved from Python: picture and sound follow, counts mean what they say, a stop keeps the training."""
 
 import asyncio
+import datetime
 import html
 import io
 import threading
@@ -73,6 +74,7 @@ def all_of_them(model: RAVE, recording: torch.Tensor) -> list[base.CourseWidget]
         widgets.TraceScrubber(model, recording),
         widgets.BlockViewer(model, recording, seconds=0.3),
         widgets.ABX(recording, -recording, RATE),
+        widgets.OwnSound({"tiny": model}, recording, seconds=0.3),
         widgets.LiveCurves(),
     ]
 
@@ -627,6 +629,62 @@ def test_the_block_viewer_fits_on_a_laptop(model: RAVE, recording: torch.Tensor)
     height = pixels(viewer.image).shape[0]
     assert height + 36 + 32 + 96 < 560  # with controls, words and players: a 768 pixel screen less JupyterLab's frame
     assert sum(isinstance(child, ipywidgets.Audio) for child in everything(viewer.box.children[-1])) == 3  # in one row
+
+
+# --- a sound of one's own
+
+
+def uploaded(sound: torch.Tensor, rate: int, name: str = "me <1>.wav") -> tuple[dict[str, Any], ...]:
+    """What a browser sends for a file."""
+    file = io.BytesIO()
+    soundfile.write(file, sound.T.numpy(), rate, format="WAV")
+    return sent_as(name, file.getvalue())
+
+
+def sent_as(name: str, content: bytes) -> tuple[dict[str, Any], ...]:
+    when = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+    return ({"name": name, "type": "", "size": len(content), "content": memoryview(content), "last_modified": when},)
+
+
+def test_an_upload_goes_through_each_model(model: RAVE, recording: torch.Tensor) -> None:
+    other = realistic(RAVE(PLAIN), seed=1)
+    own = widgets.OwnSound({"one": model, "two": other}, recording, label="the example", seconds=0.5)
+    assert list(own.sounds()) == ["the example", "as one", "as two"]
+    before = [player.value for player in own.players]
+    picture = own.image.value
+    stereo = 0.01 * signal(2 * RATE, sample_rate=2 * RATE, channels=2, seed=5)[0]
+    own.upload.value = uploaded(stereo, 2 * RATE)
+    assert list(own.sounds()) == ["me <1>.wav", "as one", "as two"]
+    assert all(sound.shape == (1, RATE // 2) for sound in own.sounds().values())
+    assert all(new.value != old for new, old in zip(own.players, before, strict=True)) and own.image.value != picture
+    heard = own.sounds()["me <1>.wav"]
+    assert loudness_lufs(heard, RATE) == pytest.approx(LISTENING_LUFS, abs=0.5)  # however softly it was recorded
+    with torch.no_grad():
+        answer = model(
+            heard[None, :, : RATE // 2 // TINY.hop_length * TINY.hop_length],
+            generator=torch.Generator().manual_seed(0),
+        )[0]
+    assert np.corrcoef(answer[0, :4000], own.sounds()["as one"][0, :4000])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    "sent, word",
+    [
+        (uploaded(torch.zeros(1, RATE), RATE), "silent"),
+        (uploaded(torch.ones(1, 100), RATE), "0.2 s or more"),
+        (sent_as("notes.txt", b"abc"), "notes.txt"),
+    ],
+)
+def test_a_useless_upload_is_told_and_the_sound_stays(
+    model: RAVE, recording: torch.Tensor, sent: tuple, word: str
+) -> None:
+    own = widgets.OwnSound({"one": model}, recording, seconds=0.3)
+    before = own.sounds()
+    own.upload.value = sent
+    assert word in own.text.value and "/tmp" not in own.text.value
+    assert all(torch.equal(before[name], sound) for name, sound in own.sounds().items())
+    with pytest.raises(RaveCourseError, match="mono models"):
+        widgets.OwnSound({}, recording)
 
 
 # --- many changes at once

@@ -10,5 +10,6 @@ from .blocks import BlockViewer
 from .curves import LiveCurves
 from .explorer import LatentExplorer
 from .traces import TraceScrubber
+from .upload import OwnSound
 
-__all__ = ["ABX", "BlockViewer", "LatentExplorer", "LiveCurves", "TraceScrubber", "live"]
+__all__ = ["ABX", "BlockViewer", "LatentExplorer", "LiveCurves", "OwnSound", "TraceScrubber", "live"]
