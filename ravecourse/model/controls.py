@@ -1,6 +1,6 @@
 """Pitch and loudness of each latent frame: the latent dimensions that have a name, measured and not learned.
 
-Notebook: 05.
+Notebook: 03, 05.
 """
 
 import math
@@ -19,7 +19,7 @@ FAINTEST_DB = 30.0  # no pitch is looked for below
 
 
 def note_to_hertz(note: Tensor) -> Tensor:
-    """MIDI note numbers to Hz, any shape: 69 is 440. Notebook: 05."""
+    """MIDI note numbers to Hz, any shape: 69 is 440. Notebook: 03, 05."""
     return 440.0 * torch.exp2((note - 69.0) / 12.0)
 
 
@@ -48,7 +48,7 @@ def pitch_and_loudness(
         n_fft: W + longest + 2 or more, so that no lag that is read wraps around.
     Returns:
         [N, 2]: MIDI note number, 0 where there is no pitch; dB from 0 (silence), 100 for an RMS of 1.
-    Source: McLeod and Wyvill, A smarter way to find pitch, ICMC 2005. Notebook: 05.
+    Source: McLeod and Wyvill, A smarter way to find pitch, ICMC 2005. Notebook: 03, 05.
     """
     size = windows.size(1)
     level = 10.0 * torch.log10((power * weights).sum(1) + 1e-10) + full_scale_db
@@ -87,7 +87,7 @@ def hold(notes: Tensor, last: Tensor) -> Tensor:
         notes: [B, F], 0 where there is no pitch; last: [B, 1], the note before the first frame, 0 for none.
     Returns:
         [B, F]; 0 only where no pitch has come yet.
-    Notebook: 05.
+    Notebook: 03, 05.
     """
     notes = torch.cat([last, notes], 1)
     places = torch.arange(notes.size(1), device=notes.device)
@@ -103,7 +103,7 @@ class Controls(nn.Module):
 
     Args:
         config: of a model with a source.
-    Notebook: 05.
+    Notebook: 03, 05.
     """
 
     weights: Tensor
