@@ -1,6 +1,6 @@
 """A source with a time of its own: harmonics of a pitch, whose phase runs on while the latent stands still.
 
-Notebook: 03, 04.
+Notebook: 05.
 """
 
 import math
@@ -45,7 +45,7 @@ def harmonic_amplitudes(
         features: [B, F, C * harmonics], the network's output; latents: [B, F, 2 or more], pitch and loudness first.
     Returns:
         [B, F, C * harmonics]; 0 for harmonics above .45 times the sample rate, and for pitches below 20 Hz.
-    Notebook: 03, 04.
+    Notebook: 05.
     """
     hertz = audible_hertz(latents[..., :1])
     number = torch.arange(1, harmonics + 1, device=features.device)
@@ -62,7 +62,7 @@ def glide(hertz: Tensor, before: Tensor, hop_length: int, sample_rate: int) -> T
         before: [B, 1], at the end of the frame before them. Out of 0, which is silence, a pitch does not glide.
     Returns:
         [B, F, hop_length], float64.
-    Notebook: 03, 04.
+    Notebook: 05.
     """
     sample = torch.arange(1, hop_length + 1, device=hertz.device, dtype=torch.float64)
     start = torch.cat([before, hertz[:, : hertz.size(1) - 1]], 1)
@@ -79,7 +79,7 @@ def sum_of_harmonics(cycles: Tensor, before: Tensor, amplitudes: Tensor, harmoni
         before, amplitudes: [N, C * harmonics], at the end of the frame before and of this one.
     Returns:
         [N, C, hop].
-    Notebook: 03, 04.
+    Notebook: 05.
     """
     turns = 2.0 * math.pi * torch.arange(1, harmonics + 1, device=cycles.device, dtype=cycles.dtype)
     sines = (turns[:, None] * cycles[:, None]).sin_()  # [N, harmonics, hop]
@@ -99,7 +99,7 @@ class Source(nn.Module):
 
     Args:
         config: of a model with a source.
-    Source: DDSP (arXiv 2001.04643), section 3; NSF (arXiv 1904.12088), section 3. Notebook: 03, 04.
+    Source: DDSP (arXiv 2001.04643), section 3; NSF (arXiv 1904.12088), section 3. Notebook: 05.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -138,7 +138,7 @@ class Source(nn.Module):
         return ((begins[..., None] + inside) % 1.0).to(latents.device, latents.dtype)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Latents [B, D, F] to sound [B, C, F * hop_length]; it starts from silence at phase 0. Notebook: 03, 04."""
+        """Latents [B, D, F] to sound [B, C, F * hop_length]; it starts from silence at phase 0. Notebook: 05."""
         amplitudes = self.amplitudes(latents).transpose(1, 2)  # [B, F, C * harmonics]
         before = torch.cat([torch.zeros_like(amplitudes[:, :1]), amplitudes[:, :-1]], 1)
         with torch.no_grad():
