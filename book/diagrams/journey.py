@@ -18,6 +18,7 @@ def journey(name: str = "tiny") -> Sheet:
     """
     config = preset(name)
     rate = config.sample_rate / config.hop_length
+    named = "pitch, loudness\n" if config.named else ""
     sheet = Sheet("From a folder of sounds to an instrument, and what is inside the model", 380)
 
     middle, top = LEFT + 2 * STEP + BOX_WIDTH // 2, 176  # under "train"
@@ -46,7 +47,7 @@ def journey(name: str = "tiny") -> Sheet:
         [
             ("sound", f"{config.sample_rate} samples/s", GREY),
             ("encoder", "compresses", ORANGE),
-            ("latent", f"{config.latent_size} numbers, {rate:.1f}/s", BLUE),
+            ("latent", f"{named}{config.latent_size} numbers, {rate:.1f}/s", BLUE),
             ("decoder", "makes sound", ORANGE),
             ("sound again", "in the learned voice", GREY),
         ],
@@ -61,7 +62,7 @@ def journey(name: str = "tiny") -> Sheet:
 
 def _row(sheet: Sheet, x: float, y: float, step: float, boxes: list[tuple[str, str, str]]) -> None:
     for i, (title, below, colour) in enumerate(boxes):
-        sheet.box(x + i * step, y, BOX_WIDTH, BOX_HEIGHT, title, [below], colour, size=19)
+        sheet.box(x + i * step, y, BOX_WIDTH, BOX_HEIGHT, title, below.splitlines(), colour, size=19)
         if i:
             middle = y + BOX_HEIGHT / 2
             sheet.arrow((x + (i - 1) * step + BOX_WIDTH + 3, middle), (x + i * step - 4, middle))

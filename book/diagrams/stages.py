@@ -55,12 +55,16 @@ def phase_two(name: str = "tiny") -> Sheet:
 def _row(sheet: Sheet, config: ModelConfig, frozen: bool) -> None:
     bands, size, hop = config.n_bands, config.latent_size, config.hop_length
     encoder = ["frozen"] if frozen else ["trained"]
+    latent = ["mean", "+ std × noise"]
+    decoder = ["trained"]
+    if config.named:
+        latent, decoder = ["pitch, loudness", *latent], ["bands + source", *decoder]
     boxes = [
         ("sound", ["recording"], GREY, "#ffffff", "[1, T]"),
         ("split", [f"{bands} bands, fixed"], BLUE, FIXED, f"[{bands}, T/{bands}]"),
         ("encoder", encoder, GREY if frozen else ORANGE, FIXED if frozen else TRAINED, f"[{size}, T/{hop}] twice"),
-        ("latent", ["mean", "+ std × noise"], BLUE, "#ffffff", f"[{size}, T/{hop}]"),
-        ("decoder", ["trained"], ORANGE, TRAINED, f"[{bands}, T/{bands}]"),
+        ("latent", latent, BLUE, "#ffffff", f"[{size}, T/{hop}]"),
+        ("decoder", decoder, ORANGE, TRAINED, f"[{bands}, T/{bands}]"),
         ("join", [f"{bands} bands, fixed"], BLUE, FIXED, "[1, T]"),
         ("sound", ["reconstruction"], GREY, "#ffffff", "[1, T]"),
     ]

@@ -45,6 +45,7 @@ def test_the_numbers_are_those_of_the_preset(name: str) -> None:
         config, words = preset(chosen), [word for word, _, _ in diagrams.PICTURES[name](name=chosen).fitted]
         shown = " ".join(words)
         assert f"preset {chosen}" in shown
+        assert ("pitch, loudness" in words) is bool(config.named)
         if name == "journey":
             assert f"{config.latent_size} numbers" in shown and f"{config.sample_rate} samples/s" in shown
         else:
