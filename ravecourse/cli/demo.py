@@ -33,8 +33,8 @@ from ravecourse.training import (
     Learner,
     SpectralDistance,
     choose_threads,
-    log_mel_distance,
     fit_to_sound,
+    log_mel_distance,
     train,
 )
 

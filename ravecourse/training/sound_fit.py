@@ -5,8 +5,6 @@ Notebook: 04.
 
 from dataclasses import replace
 
-import torch
-
 from ravecourse.config import ModelConfig, TrainingConfig
 from ravecourse.dataset import CropSampler, Dataset
 from ravecourse.model import Controls
