@@ -24,8 +24,8 @@ from ravecourse.files import replacing
 from ravecourse.model import checkpoint, latent
 from ravecourse.synth import INSTRUMENTS
 
-LATENTS = 8  # of the models with sliders and tables: the patches are drawn with eight of each
-FINE, FIDELITY = "-fine", 0.95  # models for sound in and sound out, which need no sliders: they follow pitch better
+LATENTS = 8  # of the models with sliders and tables: pitch, loudness, and six of the learned ones
+FINE, FIDELITY = "-fine", 0.95  # models for sound in and sound out, which need no sliders
 QUICK = "low_latency"  # the preset that answers soonest, trained on the strings
 WRITTEN_BY = (export, model, streaming)  # the packages whose code decides what is in an exported file
 
@@ -91,7 +91,7 @@ def _model(name: str, target: Path, latents: int | None) -> Path:
         if target.is_file() and torchscript.read_metadata(target).get("made_from") == made_from:
             return target
     model = checkpoint.load_model(source)
-    latents = latents or latent.size_for(model.fidelity, FIDELITY)
+    latents = latents or model.named + latent.size_for(model.fidelity, FIDELITY)
     export_model(model, target, latent_size=latents, about={"name": name, "made_from": made_from})
     return target
 

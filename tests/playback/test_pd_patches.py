@@ -1,5 +1,6 @@
 """The patches that a student opens: each sounds, each knob does something, and each looks as it should."""
 
+import math
 import os
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from pd_patches import beside as put_beside
 from torch import Tensor
 
 from ravecourse import audio as sound
+from ravecourse.evaluation import tracks
 from ravecourse.export import torchscript
 from ravecourse.playback import patch_assets
 from ravecourse.playback.player import Player
 from ravecourse.playback.puredata import RATE, PdRun
+from ravecourse.training import log_mel_distance
 
 OURS = ("INFO: ", "heard.wav: biggest", "nn~: noise: ")  # lines of the console that the tests ask for
 
@@ -131,98 +134,228 @@ def test_your_own_sound_waits_for_the_model(buffer, heard, materials):
 
 # --- 2 ---------------------------------------------------------------------------------------------------------------
 
+ALONE = [(0, "p2-play 0"), (0, "p2-out-level 1"), (0, "p2-nn set noise 0")]  # without the melody
+SCALE = (48, 50, 52, 53, 55, 57, 59, 60)
 
-def constant(path: Path, latents: list[float], frames: int = 200) -> Tensor:
-    """The last frame of what a model makes of latents that do not change, in Python."""
+
+def part(x: Tensor, start: float, end: float) -> Tensor:
+    return x[int(start * RATE) : int(end * RATE)]
+
+
+def decibels(x: Tensor) -> float:
+    """As loudness counts: 100 for an RMS of 1."""
+    return 100 + 20 * math.log10(loudness(x) + 1e-9)
+
+
+def notes(x: Tensor) -> Tensor:
+    """MIDI notes, of windows with a pitch."""
+    hertz = tracks.pitch_track(x[None], RATE)[0]
+    return 69 + 12 * (hertz[hertz > 0] / 440).log2()
+
+
+def unlike(x: Tensor, y: Tensor) -> float:
+    """The log-mel distance, which does not see the phases of harmonics."""
+    return float(log_mel_distance(x[None], y[None], RATE))
+
+
+def played(note: float, start: float, end: float, velocity: int = 100) -> list[tuple[float, str]]:
+    return [(1000 * start, f"p2-note {note} {velocity}"), (1000 * end, f"p2-note {note} 0")]
+
+
+def in_tune(x: Tensor, note: float, windows: int) -> bool:
+    """Whether it has that note, within 20 cents, in so many windows at least, and no other."""
+    found = notes(x)
+    return len(found) >= windows and float((found - note).abs().max()) < 0.2
+
+
+@pytest.mark.parametrize("model", [0, 1])
+def test_a_scale_is_in_tune_and_between_its_notes_is_silence(model, heard):
+    begin, apart = 1.0, 0.8
+    score = [
+        message for i, note in enumerate(SCALE) for message in played(note, begin + apart * i, begin + 0.5 + apart * i)
+    ]
+    audio, _ = heard(2, [*ALONE, (0, f"p2-model {model}"), *score], begin + apart * len(SCALE))
+    for i, note in enumerate(SCALE):
+        at = begin + apart * i
+        assert in_tune(part(audio, at + 0.2, at + 0.5), note, 20), (note, notes(part(audio, at + 0.2, at + 0.5)))
+        assert decibels(part(audio, at + 0.2, at + 0.5)) > 55
+        assert decibels(part(audio, at - 0.04, at)) < 30, "silence"
+
+
+def test_a_held_note_holds(heard):
+    audio, _ = heard(2, [*ALONE, *played(55, 1, 4.5)], 4.5)
+    held = part(audio, 1.4, 4.4)
+    assert in_tune(held, 55, 280)
+    levels = [decibels(x) for x in held.split(RATE // 4)]
+    assert max(levels) - min(levels) < 3, levels
+
+
+def test_computer_keys_and_a_key_that_repeats_itself(heard):
+    """d is E; systems send up and down again and again while a key is held; x is an octave up."""
+    again = [(1500 + 40 * i + j, f"#{'key' if j else 'keyup'} 100") for i in range(10) for j in range(2)]
+    keys = [
+        (1000, "#key 100"),
+        *again,
+        (2000, "#keyup 100"),
+        (2600, "#key 120"),
+        (2700, "#key 97"),
+        (3200, "#keyup 97"),
+    ]
+    audio, _ = heard(2, [*ALONE, (0, "p2-octave 3"), *keys], 3.6)
+    assert in_tune(part(audio, 1.3, 2.0), 52, 60)
+    assert decibels(part(audio, 2.4, 2.6)) < 30 and decibels(part(audio, 3.5, 3.6)) < 30
+    assert in_tune(part(audio, 2.95, 3.2), 60, 15)
+
+
+def test_a_drawn_melody_and_its_rests(heard):
+    drawn = [(0, "p2-out-level 1"), (0, "p2-step 100"), (1, "p2-melody const 57.4")]
+    free = [(1600, "p2-semitones 0"), (2600, "p2-melody const 36")]
+    audio, _ = heard(2, [*drawn, *free], 3.4)
+    found = notes(part(audio, 1, 1.6))
+    assert abs(float(found.median()) - 57) < 0.05, "rounded to the semitone"
+    assert abs(float(notes(part(audio, 2, 2.6)).median()) - 57.4) < 0.05, "as drawn"
+    assert decibels(part(audio, 3.2, 3.4)) < 30, "a rest"
+
+
+def test_what_the_pitch_and_loudness_controls_do(heard):
+    plain, _ = heard(2, [*ALONE, *played(55, 1, 2)], 2)
+    high, _ = heard(2, [*ALONE, (0, "p2-transpose 7"), *played(55, 1, 2)], 2)
+    assert in_tune(part(high, 1.3, 2), 62, 60)
+    soft, _ = heard(2, [*ALONE, (0, "p2-loudness 60"), *played(55, 1, 2)], 2)
+    assert 8 < decibels(part(plain, 1.3, 2)) - decibels(part(soft, 1.3, 2)) < 24
+    struck, _ = heard(2, [*ALONE, *played(55, 1, 2, velocity=40)], 2)
+    assert decibels(part(plain, 1.3, 2)) - decibels(part(struck, 1.3, 2)) > 5
+    moving, _ = heard(2, [*ALONE, (0, "p2-depth 80"), *played(55, 1, 2)], 2)
+    found = notes(part(moving, 1.3, 2)) - 55
+    assert 0.6 < float(found.max()) < 1 and -1 < float(found.min()) < -0.6, "vibrato"
+    kept, _ = heard(2, [*ALONE, (0, "p2-hold 1"), *played(55, 1, 1.2), (1800, "p2-hold 0")], 2.4)
+    assert in_tune(part(kept, 1.4, 1.8), 55, 30) and decibels(part(kept, 2.3, 2.4)) < 30
+    slow, _ = heard(2, [*ALONE, (0, "p2-slide 800"), *played(48, 1, 2), *played(60, 2, 3)], 2.5)
+    assert 52 < float(notes(part(slow, 2.4, 2.5)).median()) < 57, "on its way"
+
+
+def constant(path: Path, latents: list[float], seconds: float = 1.5) -> Tensor:
+    """The end of what a model makes of latents that do not change, in Python, `[RATE / 2]`."""
     model = torchscript.load(path)
     player = Player(model, "decode", 0)
     player._module.set_noise(0.0)
     z = torch.tensor(latents)[None, :, None].expand(1, 8, player.buffer)
-    return torch.cat([player.process(z)[0, 0] for _ in range(frames)])[-player.buffer :]
+    return torch.cat([player.process(z)[0, 0] for _ in range(int(seconds * RATE / player.buffer))])[-RATE // 2 :]
 
 
-def test_sliders_are_the_latents(heard, materials):
-    """Position, centre and range, times the deviation that the model tells: the sound equals Python's."""
-    deviations = torchscript.read_metadata(materials / "strings.ts")["latent_std"]
-    positions, ranges, centres = [0.5, -0.25, 1, 0, -1, 0.1, 0.75, 0.2], [3] * 8, [0.0] * 8
-    ranges[1], centres[2], ranges[7], centres[0] = 1.5, -0.5, 6, 0.25
-    messages = [(0, "p2-nn set noise 0"), (0, "p2-nn set variation 0"), (0, "p2-out-level 1"), (0, "p2-gliding 1")]
-    for i in range(8):
-        messages += [
-            (5, f"p2-range-{i + 1} {ranges[i]}"),
-            (5, f"p2-centre-{i + 1} {centres[i]}"),
-            (6, f"p2-slider-{i + 1} {positions[i]}"),
-        ]
-    audio, _ = heard(2, messages, 2.0)
-    latents = [d * (c + r * x) for d, c, r, x in zip(deviations, centres, ranges, positions, strict=True)]
-    wanted = constant(materials / "strings.ts", latents)
-    end = audio[-4096:]
-    assert torch.allclose(end[:256], end[256:512], atol=1e-3), "constant latents give a tone of one frame"
-    matches = min(float((end[k : k + 256] - wanted.clamp(-1, 1)).abs().max()) for k in range(256))
-    assert matches < 2e-3 and wanted.std() > 1e-4
+def test_sliders_are_the_learned_latents(heard, materials):
+    """Position and range, times the deviation that the model tells: it sounds as in Python."""
+    deviations = torchscript.read_metadata(materials / "voice.ts")["latent_std"]
+    positions, ranges = [0.5, -0.25, 1, 0, -1, 0.1], [3, 1.5, 3, 3, 2, 3]
+    messages = [*ALONE, (0, "p2-gliding 1"), (0, "p2-sustain 1"), *played(57, 1, 3)]
+    for i in range(6):
+        messages += [(5, f"p2-range-{i + 1} {ranges[i]}"), (6, f"p2-slider-{i + 1} {positions[i]}")]
+    audio, _ = heard(2, messages, 2.5)
+    latents = [d * r * x for d, r, x in zip(deviations, ranges, positions, strict=True)]
+    wanted = constant(materials / "voice.ts", [57, 76, *latents])
+    plain = constant(materials / "voice.ts", [57, 76, *[0.0] * 6])
+    assert unlike(audio[-RATE // 2 :], wanted) < 0.05 < 0.1 < unlike(plain, wanted)
 
 
 def test_every_slider_changes_the_sound(heard):
-    still = [(0, "p2-nn set noise 0"), (0, "p2-gliding 1")]
-    middle, _ = heard(2, still, 1.0)
-    for i in range(1, 9):
-        moved, _ = heard(2, [*still, (10, f"p2-slider-{i} 1")], 1.0)
-        assert (moved - middle)[RATE // 2 :].abs().max() > 1e-4, i
+    still = [*ALONE, (0, "p2-gliding 1"), *played(55, 1, 7)]
+    moves = [
+        message
+        for i in range(6)
+        for message in ((1500 + 700 * i, f"p2-slider-{i + 1} 1"), (1850 + 700 * i, f"p2-slider-{i + 1} 0"))
+    ]
+    audio, _ = heard(2, [*still, *moves], 5.8)
+    middle = part(audio, 1.3, 1.5)
+    for i in range(6):
+        at = 1.5 + 0.7 * i
+        assert unlike(part(audio, at + 0.15, at + 0.35), middle) > 0.01, i
 
 
 def test_rest_random_and_wander(heard):
-    messages = [
-        (0, "p2-nn set noise 0"),
-        (0, "p2-gliding 1"),
-        (0, "p2-every 100"),
-        (500, "p2-random bang"),
-        (1000, "p2-rest bang"),
-        (1500, "p2-wander 1"),
-    ]
-    audio, _ = heard(2, messages, 2.5)
-    rest, random, again, one, two = (audio[int(at * RATE) :][:4096] for at in (0.4, 0.9, 1.4, 2.01, 2.41))
-    assert torch.allclose(rest[:256], again[:256], atol=1e-3) or abs(loudness(rest) - loudness(again)) < 1e-3
-    assert (random - rest).abs().max() > 0.002 and (one - two).abs().max() > 0.002
+    messages = [*ALONE, (0, "p2-gliding 1"), (0, "p2-every 400"), *played(55, 1, 6)]
+    messages += [(1600, "p2-random bang"), (2100, "p2-rest bang"), (2600, "p2-wander 1")]
+    audio, _ = heard(2, messages, 3.8)
+    rest, random, again, one, two = (part(audio, at, at + 0.2) for at in (1.4, 1.9, 2.4, 2.8, 3.2))
+    assert unlike(rest, again) < 0.03 < unlike(rest, random) and unlike(one, two) > 0.03
 
 
 # --- 3 ---------------------------------------------------------------------------------------------------------------
 
+TWO_NOTES = (57, 64)  # each for so many seconds in the file:
+LASTS = 0.4
 LOOP = [
+    (0, "p3-file symbol notes.wav"),
     (0, "p3-nn-a set noise 0"),
     (0, "p3-nn-b set noise 0"),
-    (600, "p3-record 1"),
-    (1400, "p3-record 0"),
-    (1410, "p3-play 1"),
+    (1200, "p3-record 1"),
+    (2000, "p3-record 0"),
+    (2010, "p3-play 1"),
 ]
 
 
-def similar(x: Tensor, y: Tensor) -> float:
-    return float(torch.nn.functional.cosine_similarity(x, y, 0))
+@pytest.fixture
+def two_notes(tmp_path: Path) -> None:
+    """notes.wav: two notes with ten harmonics, again and again."""
+    time = torch.arange(int(LASTS * RATE)) / RATE
+    fade = torch.minimum(torch.minimum(time, LASTS - time) / 0.02, torch.tensor(1.0))
+    hertz = [440 * 2 ** ((note - 69) / 12) for note in TWO_NOTES]
+    tones = [fade * sum(torch.sin(2 * torch.pi * h * k * time) / k for k in range(1, 11)) for h in hertz]
+    sound.write(tmp_path / "notes.wav", 0.15 * torch.cat(tones)[None], RATE)
 
 
-def test_a_recorded_loop_comes_again(heard):
-    audio, ran = heard(3, LOOP, 4.6, "p3-length")
+def share(x: Tensor, note: float) -> float:
+    """Of windows with a pitch, those within 20 cents of a note."""
+    return float(((notes(x) - note).abs() < 0.2).float().mean())
+
+
+def comb(x: Tensor, hertz: float = RATE / 256) -> float:
+    """Energy at multiples of the frame rate that no harmonic of the two notes comes near, in dB of the whole."""
+    power = torch.fft.rfft(x * torch.blackman_window(len(x))).abs().square()
+    at = torch.arange(len(power)) * RATE / len(x)
+
+    def near(f0: float, width: float) -> Tensor:
+        return ((at - (at / f0).round() * f0).abs() < width) & (at > f0 / 2)
+
+    lines = near(hertz, 5)
+    for note in TWO_NOTES:
+        lines &= ~near(440 * 2 ** ((note - 69) / 12), 40)
+    return 10 * math.log10(float(power[lines].sum() / power.sum()) + 1e-12)
+
+
+def test_a_recorded_loop_comes_again(two_notes, heard):
+    audio, ran = heard(3, LOOP, 5.0, "p3-length")
     length = round(float(ran.console.split()[1]) * 48)
-    assert length == 38400, "800 ms"
-    first, second, third = (audio[int(1.9 * RATE) + k * length :][:length] for k in range(3))
-    assert loudness(first) > 0.003 and similar(first, second) > 0.98 and similar(first, third) > 0.98
-    assert similar(first, audio[int(1.9 * RATE) + length // 3 :][:length]) < 0.9
-    live, _ = heard(3, LOOP[:-1], 4.6)
-    assert similar(live[int(1.9 * RATE) :][:length], live[int(1.9 * RATE) + length :][:length]) < 0.9
+    assert length % 256 == 0 and 38400 - 512 <= length <= 38400, "800 ms"
+    first, second = (audio[int(2.6 * RATE) + k * length :][:length] for k in range(2))
+    assert unlike(first, second) < 0.15 < unlike(first, audio[int(2.6 * RATE) + length // 2 :][:length])
+    for note in TWO_NOTES:
+        assert 0.3 < share(first, note) < 0.6, note
 
 
-def test_speed_and_position_of_the_loop(heard):
-    plain, _ = heard(3, LOOP, 4.0)
-    length = int(38400 // 256 * 256)
-    slow, _ = heard(3, [*LOOP, (1420, "p3-speed 0.5")], 5.4)
-    first, second = (slow[int(2.0 * RATE) + k * 2 * length :][: 2 * length - 6000] for k in range(2))
-    assert similar(first[:60000], second[:60000]) > 0.9, "at half the speed it takes twice the time"
-    assert abs(similar(slow[int(2.0 * RATE) :][:length], slow[int(2.0 * RATE) + length :][:length])) < 0.9
-    other, _ = heard(3, [*LOOP, (1420, "p3-position 0.5")], 4.0)
-    at = int(2.2 * RATE)
-    assert similar(other[at:][:length], plain[at + length // 2 :][:length]) > 0.9
-    still, _ = heard(3, [*LOOP, (1420, "p3-speed 0")], 4.0)
-    assert torch.allclose(still[-512:-256], still[-256:], atol=1e-3), "held"
+def test_a_loop_played_four_times_slower_keeps_its_pitches(two_notes, heard):
+    slow, _ = heard(3, [*LOOP, (2020, "p3-speed 0.25")], 6.2)
+    once = part(slow, 2.6, 5.8)  # 3.2 s are all of it
+    for note in TWO_NOTES:
+        assert 0.4 < share(once, note) < 0.6, (note, share(once, note))
+    assert comb(once) < -30, comb(once)
+    longest = max(len(run) for run in "".join("a" if abs(float(n) - 57) < 0.2 else " " for n in notes(once)).split())
+    assert longest > 60, "a note of 0.4 s lasts longer than 0.6 s"
+
+
+def test_transposing_speed_and_position_of_the_loop(two_notes, heard):
+    plain, _ = heard(3, LOOP, 4.4)
+    high, _ = heard(3, [*LOOP, (2020, "p3-transpose 5")], 3.6)
+    assert all(share(part(high, 2.7, 3.5), note + 5) > 0.3 for note in TWO_NOTES)
+    back, _ = heard(3, [*LOOP, (2020, "p3-speed -1")], 3.6)
+    assert all(share(part(back, 2.7, 3.5), note) > 0.3 for note in TWO_NOTES)
+    other, _ = heard(3, [*LOOP, (2020, "p3-position 0.5")], 3.6)
+    half = 19200 / RATE
+    assert unlike(part(other, 2.7, 3.5), part(plain, 2.7 + half, 3.5 + half)) < 0.3
+    assert unlike(part(other, 2.7, 3.5), part(plain, 2.7, 3.5)) > 0.3
+    still, _ = heard(3, [*LOOP, (2100, "p3-speed 0")], 4.4)
+    end = part(still, 3.0, 4.4)
+    levels = [decibels(x) for x in end.split(RATE // 5)]
+    assert float(notes(end).std()) < 0.05 and max(levels) - min(levels) < 1, "held"
 
 
 def test_the_ends_of_the_crossfade_are_one_model_alone(heard):

@@ -78,7 +78,7 @@ def without_the_tick(buffer: int, sample_rate: int, delay_samples: int, threaded
 
 
 WRONG = {
-    "number_of_latents": [(3, "88 %"), (5, "fidelity of 1")],
+    "number_of_latents": [(4, "come on top"), (5, "lower bound"), (3, "88 %"), (7, "fidelity of 1")],
     "latency": [
         (latency_in_the_callback, "second buffer"),
         (latency_without_the_model, "model's own delay"),
