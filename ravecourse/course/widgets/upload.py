@@ -25,6 +25,7 @@ from .base import ROW, CourseWidget, picture, player, png, wav, words
 
 FAINTEST_DB = -60.0  # a recording without a louder sample is silence: a microphone that is switched off
 SHORTEST_SECONDS = 0.2
+MOST_SHOWN = 3  # sounds in the picture; there is a player for each
 
 
 class OwnSound(CourseWidget):
@@ -87,8 +88,8 @@ class OwnSound(CourseWidget):
         self.image.value = png(self.static())
 
     def static(self) -> Figure:
-        """The sound, and the answer of each model. Notebook: 00."""
-        return spectrograms(self._sounds, self.sample_rate)
+        """The sound, and the answers of the first two models. Notebook: 00."""
+        return spectrograms(dict(list(self._sounds.items())[:MOST_SHOWN]), self.sample_rate)
 
     def sounds(self) -> dict[str, Tensor]:
         """Label -> audio `[1, T]`: the sound, and the answer of each model. Notebook: 00."""
