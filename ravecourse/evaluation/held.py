@@ -81,7 +81,7 @@ def stillness(model: RAVE, sound: Tensor, frames: int = 60, seconds: float = 1.0
         seed: of the decoder's noise.
     Raises:
         RaveCourseError: too few frames or seconds, or too little sound.
-    Notebook: 10.
+    Notebook: 05, 10.
     """
     least = max(LEAST_SECONDS, LEAST_PERIODS * model.hop_length / model.sample_rate)
     if frames < 1 or seconds < least:

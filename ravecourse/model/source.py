@@ -1,6 +1,6 @@
 """A source with a time of its own: harmonics of a pitch, whose phase runs on while the latent stands still.
 
-Notebook: 05.
+Notebook: 04.
 """
 
 import math
@@ -19,14 +19,14 @@ FIRST_AMPLITUDE = 0.5  # of the first harmonic before training, relative to the 
 
 
 def scaled(latents: Tensor) -> Tensor:
-    """Latents with pitch and loudness brought to the size of the learned ones: [..., D] to the same, D last."""
+    """Latents with pitch and loudness brought to the size of the learned ones: [..., D] to the same, D last. Notebook: 04."""
     note = (latents[..., :1] - 60.0) / 24.0  # two octaves around the middle C
     loudness = (latents[..., 1:2] - 70.0) / 20.0  # 20 dB around -30 dBFS
     return torch.cat([note, loudness, latents[..., 2:]], -1)
 
 
 def audible_hertz(note: Tensor, lowest_hz: float = LOWEST_HZ) -> Tensor:
-    """MIDI note numbers to Hz, any shape, with 0 for all below 20 Hz, where the source is silent."""
+    """MIDI note numbers to Hz, any shape, with 0 for all below 20 Hz, where the source is silent. Notebook: 04."""
     hertz = note_to_hertz(note)
     return torch.where(hertz < lowest_hz, torch.zeros_like(hertz), hertz)
 
@@ -45,7 +45,7 @@ def harmonic_amplitudes(
         features: [B, F, C * harmonics], the network's output; latents: [B, F, 2 or more], pitch and loudness first.
     Returns:
         [B, F, C * harmonics]; 0 for harmonics above .45 times the sample rate, and for pitches below 20 Hz.
-    Notebook: 05.
+    Notebook: 04.
     """
     hertz = audible_hertz(latents[..., :1])
     number = torch.arange(1, harmonics + 1, device=features.device)
@@ -62,7 +62,7 @@ def glide(hertz: Tensor, before: Tensor, hop_length: int, sample_rate: int) -> T
         before: [B, 1], at the end of the frame before them. Out of 0, which is silence, a pitch does not glide.
     Returns:
         [B, F, hop_length], float64.
-    Notebook: 05.
+    Notebook: 04.
     """
     sample = torch.arange(1, hop_length + 1, device=hertz.device, dtype=torch.float64)
     start = torch.cat([before, hertz[:, : hertz.size(1) - 1]], 1)
@@ -79,7 +79,7 @@ def sum_of_harmonics(cycles: Tensor, before: Tensor, amplitudes: Tensor, harmoni
         before, amplitudes: [N, C * harmonics], at the end of the frame before and of this one.
     Returns:
         [N, C, hop].
-    Notebook: 05.
+    Notebook: 04.
     """
     turns = 2.0 * math.pi * torch.arange(1, harmonics + 1, device=cycles.device, dtype=cycles.dtype)
     sines = (turns[:, None] * cycles[:, None]).sin_()  # [N, harmonics, hop]
@@ -99,7 +99,7 @@ class Source(nn.Module):
 
     Args:
         config: of a model with a source.
-    Source: DDSP (arXiv 2001.04643), section 3; NSF (arXiv 1904.12088), section 3. Notebook: 05.
+    Source: DDSP (arXiv 2001.04643), section 3; NSF (arXiv 1904.12088), section 3. Notebook: 04.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -138,7 +138,7 @@ class Source(nn.Module):
         return ((begins[..., None] + inside) % 1.0).to(latents.device, latents.dtype)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Latents [B, D, F] to sound [B, C, F * hop_length]; it starts from silence at phase 0. Notebook: 05."""
+        """Latents [B, D, F] to sound [B, C, F * hop_length]; it starts from silence at phase 0. Notebook: 04."""
         amplitudes = self.amplitudes(latents).transpose(1, 2)  # [B, F, C * harmonics]
         before = torch.cat([torch.zeros_like(amplitudes[:, :1]), amplitudes[:, :-1]], 1)
         with torch.no_grad():
