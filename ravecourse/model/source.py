@@ -99,7 +99,7 @@ class Source(nn.Module):
 
     Args:
         config: of a model with a source.
-    Source: DDSP (arXiv 2001.04643), section 3; NSF (arXiv 1904.12088), section 3. Notebook: 04.
+    Source: DDSP (arXiv 2001.04643), section 3; NSF (arXiv 1904.12088), section 3. Notebook: 03, 04.
     """
 
     def __init__(self, config: ModelConfig) -> None:
