@@ -24,7 +24,7 @@ from ravecourse.files import replacing
 from ravecourse.model import checkpoint, latent
 from ravecourse.synth import INSTRUMENTS
 
-LATENTS = 8  # of the models with sliders and tables: pitch, loudness, and six of the learned ones
+LATENTS = 8  # of the models with sliders and tables; where there is a source, pitch and loudness are the first two
 FINE, FIDELITY = "-fine", 0.95  # models for sound in and sound out, which need no sliders
 QUICK = "low_latency"  # the preset that answers soonest, trained on the strings
 WRITTEN_BY = (export, model, streaming)  # the packages whose code decides what is in an exported file
