@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from ravecourse.config import ModelConfig
 
 PERIODS = 2.5  # of the lowest pitch in a window
-PERIODIC = 0.6  # least similarity of neighbouring periods in a frame with a pitch
-BEST_SHARE = 0.9  # take the shortest period nearly as good as the best: avoids octave errors
+PERIODIC = 0.65  # least similarity of neighbouring periods in a frame with a pitch
+OCTAVE_COST = 0.04  # in likeness, of a period twice as long: two periods repeat as exactly as one
 FULL_SCALE_DB = 100.0  # of an RMS of 1, as Pd's env~ counts: 0 is silence
 FAINTEST_DB = 30.0  # no pitch is looked for below
 
@@ -33,7 +33,7 @@ def pitch_and_loudness(
     sample_rate: int,
     full_scale_db: float = FULL_SCALE_DB,  # TorchScript reads constants of a module as arguments only
     periodic: float = PERIODIC,
-    best_share: float = BEST_SHARE,
+    octave_cost: float = OCTAVE_COST,
     faintest_db: float = FAINTEST_DB,
 ) -> Tensor:
     """The pitch and the loudness of windows of sound.
@@ -67,8 +67,9 @@ def pitch_and_loudness(
     peak = peak & ((inner < 0).cumsum(1) > 0)  # after it has been unlike once: the peak at lag 0 is no period
     height = torch.where(peak, inner, torch.zeros_like(inner))
     height[:, : shortest - 1] = 0.0
-    best = height.amax(1, keepdim=True)
-    first = ((height > 0) & (height >= best_share * best)).int().argmax(1, keepdim=True)  # lag - 1
+    octaves = torch.log2(torch.arange(1, longest + 1, device=x.device, dtype=x.dtype))
+    first = (height - octave_cost * octaves).argmax(1, keepdim=True)  # lag - 1
+    best = height.gather(1, first)
     before = likeness.gather(1, first)[:, 0]
     at = likeness.gather(1, first + 1)[:, 0]
     after = likeness.gather(1, first + 2)[:, 0]
