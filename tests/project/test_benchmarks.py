@@ -36,7 +36,7 @@ ENCODER = [
     (1, 16, 3, 3),  # the means alone, without the standard deviations
 ]
 DECODER = [
-    (1, 3, 3, 16),
+    (1, 5, 3, 16),  # pitch, loudness and three learned latents
     (1, 16, 2, 8 * 2),  # a transposed convolution gives `stride` rows from two neighbours
     (2, 8, 3, 8),
     (2, 8, 1, 8),
@@ -47,10 +47,11 @@ DECODER = [
     (8, 4, 1, 4),
     (8, 4, 7, 2 * 16),
 ]
+SOURCE = [(1, 5, 3, 64), (1, 64, 1, 64), (1, 64, 1, 64)]  # up to the amplitudes of 64 harmonics
 
 
 def test_layers_are_counted_as_by_hand() -> None:
-    by_hand = [BANK, *ENCODER, *DECODER, BANK]
+    by_hand = [BANK, *ENCODER, *DECODER, BANK, *SOURCE]
     for causal in (False, True):
         found = floor.layers(floor.untrained(preset("tiny", causal=causal, **SMALL)))
         assert [(x.rows, x.module.inputs, x.module.taps, len(x.module.bias)) for x in found] == by_hand
@@ -60,7 +61,7 @@ def test_layers_are_counted_as_by_hand() -> None:
 
 def test_stereo_runs_the_filter_bank_twice() -> None:
     mono, stereo = (floor.layers(floor.untrained(preset("tiny", channels=c, **SMALL))) for c in (1, 2))
-    assert [x.products for x in (stereo[0], stereo[-1])] == [2 * mono[0].products] * 2
+    assert [x.products for x in (stereo[0], stereo[-1 - len(SOURCE)])] == [2 * mono[0].products] * 2
     assert stereo[0].weight_bytes == mono[0].weight_bytes
 
 
@@ -89,7 +90,7 @@ def test_floor_prints_its_tables(capsys: pytest.CaptureFixture[str], monkeypatch
     floor.main(["low_latency", "tiny", "--layers", "tiny", "--seconds", "0.05"])
     said = capsys.readouterr().out
     assert "low_latency" in said and "tiny causal" in said and "low_latency causal" not in said
-    assert "trunk." in said and "all 28 layers" in said
+    assert "trunk." in said and "all 31 layers" in said
 
 
 def test_low_latency_is_low() -> None:
