@@ -73,9 +73,9 @@ class ModelConfig:
                 f"sample_rate is {self.sample_rate} Hz; use 8000 to 768000",
             ),
             (
-                self.harmonics > 0 and not 20 <= self.lowest_hz <= self.highest_hz / 2 <= self.sample_rate / 16,
+                self.harmonics > 0 and not 20 <= self.lowest_hz <= self.highest_hz / 2 <= self.sample_rate / 8,
                 f"pitch from {self.lowest_hz:g} to {self.highest_hz:g} Hz at {self.sample_rate} Hz; begin at 20 or "
-                "above, end an octave higher or more, at an eighth of the sample rate or below",
+                "above, end an octave higher or more, at a quarter of the sample rate or below",
             ),
             (
                 min((d for stage in self.dilations for d in stage), default=1) < 1,

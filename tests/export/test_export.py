@@ -29,7 +29,7 @@ def small(**options: object) -> RAVE:
 @pytest.mark.parametrize("options", [{}, {"causal": True}, {"channels": 2}], ids=["mono", "causal", "stereo"])
 def test_the_file_plays_as_the_model(options: dict[str, object], tmp_path: Path) -> None:
     model = small(**options)
-    metadata = exporter.export_model(model, tmp_path / "a b" / "m.ts", latent_size=6, about={"licence": "CC0"})
+    metadata = exporter.export_model(model, tmp_path / "a b" / "m.ts", about={"licence": "CC0"})
     found = contract.load(tmp_path / "a b" / "m.ts")
     assert contract.violations(found) == []
     assert {**found.metadata} == metadata == json.loads(json.dumps(metadata))
@@ -50,13 +50,18 @@ def test_the_file_plays_as_the_model(options: dict[str, object], tmp_path: Path)
 
 def test_latents_come_in_the_order_of_their_variance(tmp_path: Path) -> None:
     model = small()
-    exporter.export_model(model, tmp_path / "m.ts", latent_size=2, about={})
+    exporter.export_model(model, tmp_path / "m.ts", latent_size=4, about={})
     module = contract.load(tmp_path / "m.ts").module
     audio = 0.3 * torch.randn(2, 1, 40 * model.hop_length, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         streamed = module.encode(audio)
-        wanted = model.latent_pca[:2] @ (model.encode(audio)[0] - model.latent_mean[:, None])
-    assert streamed.shape == (2, 2, 40)
+        named, learned = model.encode(audio)[0].split([2, 6], 1)
+        wanted = torch.cat([named, model.latent_pca[:2] @ (learned - model.latent_mean[:, None])], 1)
+    assert streamed.shape == (2, 4, 40)
+    assert module.encode_output_labels[:2] == [
+        "(signal) pitch (MIDI note)",
+        "(signal) loudness (dB, 100 is full scale)",
+    ]
     delay = contract.read_metadata(tmp_path / "m.ts")["encode_delay_frames"]
     torch.testing.assert_close(streamed[..., delay:], wanted[..., : 40 - delay], rtol=0, atol=1e-4)
 
@@ -162,7 +167,8 @@ def test_export_from_a_run(tmp_path: Path) -> None:
         run, tmp_path / "m.ts", fidelity=float(model.fidelity[2]) - 1e-3, licence="CC0-1.0"
     )
     metadata = contract.read_metadata(path)
-    assert metadata["latent_size"] == 3
+    assert metadata["latent_size"] == 5 and metadata["named_latents"] == ["pitch", "loudness"]
+    assert len(metadata["latent_std"]) == 3
     assert metadata["fidelity"] == pytest.approx(float(model.fidelity[2]), abs=1e-4)
     assert metadata["training"] == {
         "steps": 7,
@@ -180,7 +186,7 @@ def test_export_from_a_run(tmp_path: Path) -> None:
 def test_mistakes(tmp_path: Path) -> None:
     model = small()
     run = saved(model, tmp_path / "run")
-    for options, said in (({"fidelity": 1.5}, "1.5"), ({"latent_size": 7}, "1 to 6"), ({"latent_size": 0}, "0")):
+    for options, said in (({"fidelity": 1.5}, "1.5"), ({"latent_size": 9}, "3 to 8"), ({"latent_size": 2}, "2")):
         with pytest.raises(RaveCourseError, match=said):
             exporter.export_torchscript(run, tmp_path / "m.ts", **options)
     model.fidelity.zero_()
@@ -200,7 +206,7 @@ from ravecourse.config import preset
 from ravecourse.export import exporter
 from ravecourse.model import RAVE
 exporter.verify_file = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
-exporter.export_model(RAVE(preset("tiny", capacity=4)).eval(), __import__("pathlib").Path(sys.argv[1]), latent_size=2, about={})
+exporter.export_model(RAVE(preset("tiny", capacity=4)).eval(), __import__("pathlib").Path(sys.argv[1]), latent_size=4, about={})
 """
 
 
@@ -211,14 +217,14 @@ def test_what_a_killed_export_leaves_is_removed_by_the_next(tmp_path: Path) -> N
     assert len(left) == 1 and left[0].startswith(".m.") and ".part" in left[0]
     other = tmp_path / left[0].replace(f"-{left[0].split('-')[1]}-", f"-{os.getpid()}-")  # of a process that lives
     other.write_bytes(b"being written")
-    exporter.export_model(small(), tmp_path / "m.ts", latent_size=2, about={})
+    exporter.export_model(small(), tmp_path / "m.ts", latent_size=4, about={})
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["m.ts", other.name])
 
 
 def test_the_verification_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither in TMPDIR, which may be full or not there at all."""
     monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
-    exporter.export_model(small(), tmp_path / "m.ts", latent_size=2, about={})
+    exporter.export_model(small(), tmp_path / "m.ts", latent_size=4, about={})
     assert [path.name for path in tmp_path.iterdir()] == ["m.ts"]
 
 
@@ -229,7 +235,7 @@ def test_a_full_disk_in_the_middle_is_one_sentence(tmp_path: Path, room: int) ->
         "import resource, signal, sys; from pathlib import Path\n"
         "from ravecourse.cli import main\n"
         f"signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
-        "sys.exit(main(['export', sys.argv[1], sys.argv[2], '--latent-size', '2']))"
+        "sys.exit(main(['export', sys.argv[1], sys.argv[2], '--latent-size', '4']))"
     )
     run = saved(small(), tmp_path / "run")
     (tmp_path / "m.ts").write_bytes(b"what was here before")
@@ -257,7 +263,7 @@ def test_metadata_of_others_are_not_trusted(tmp_path: Path, field: str, value: o
 
 @functools.cache
 def _exported_file(folder: Path) -> Path:
-    exporter.export_model(RAVE(preset("tiny", capacity=4)).eval(), folder / "m.ts", latent_size=2, about={})
+    exporter.export_model(RAVE(preset("tiny", capacity=4)).eval(), folder / "m.ts", latent_size=4, about={})
     return folder / "m.ts"
 
 

@@ -186,7 +186,7 @@ def test_encode_then_decode_equals_forward(tmp_path: Path) -> None:
     sound.write(tmp_path / "in.wav", x, 48000, "FLOAT")
     forward = realtime.render(loaded, x, 48000, buffer=512).audio
     realtime.render_file(tmp_path / "in.wav", tmp_path / "latents.wav", loaded, method="encode", buffer=2048)
-    assert sound.info(tmp_path / "latents.wav").channels == 4
+    assert sound.info(tmp_path / "latents.wav").channels == 6
     realtime.render_file(tmp_path / "latents.wav", tmp_path / "out.wav", loaded, method="decode", buffer=256)
     decoded, rate = sound.read(tmp_path / "out.wav")
     assert rate == 48000 and decoded.shape == forward.shape == x.shape

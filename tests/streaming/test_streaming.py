@@ -238,7 +238,7 @@ def test_full_width(name: str) -> None:
 @pytest.mark.parametrize("bands, pqmf", [(4, "kaiser"), (8, "refined"), (16, "kaiser")])
 def test_other_filter_banks(bands: int, pqmf: str) -> None:
     model = tiny_width("tiny", n_bands=bands, pqmf=pqmf)
-    audio = signal(sum(BLOCKS) * model.hop_length, seed=4)
+    audio = signal(2 * sum(BLOCKS) * model.hop_length, seed=4)
     stream = StreamingRAVE(model)
     stream.heads.noise_scale.fill_(0)
     assert_later(in_blocks(stream, audio, BLOCKS, model.hop_length), model(audio, noise=False), stream.delay_samples)

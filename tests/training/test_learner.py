@@ -6,7 +6,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import realistic, signal
+from helpers import realistic, signal, tone
 from torch import Tensor
 
 from ravecourse.config import DiscriminatorConfig, preset, training_preset
@@ -15,7 +15,8 @@ from ravecourse.training.learner import NOISE_SEED, Learner
 
 SMALL = {"capacity": 4, "latent_size": 3, "noise_capacity": 4}
 LIKE_V1 = preset("v1", **SMALL, ratios=(4, 4), noise_strides=(4, 2))
-LIKE_V2 = preset("tiny", **SMALL)
+LIKE_V2 = preset("tiny", **SMALL, harmonics=0)
+WITH_SOURCE = preset("tiny", **SMALL)
 DISCRIMINATORS = {
     "v1": DiscriminatorConfig(scale_capacity=2),
     "v2": DiscriminatorConfig(scale_capacity=2, periods=(2, 3), period_capacity=2),
@@ -88,6 +89,28 @@ def test_phase_one(config) -> None:
     assert found["loss"].item() == pytest.approx(loss.item(), rel=1e-4)
     assert found["kl"].item() == pytest.approx(kl.item(), rel=1e-4)
     assert_same_gradients(learner.model, model)
+
+
+def test_phase_one_of_a_model_with_a_source() -> None:
+    learner, plain = learner_and_plain(WITH_SOURCE, 1)
+    audio = torch.stack([tone(torch.linspace(200, 400, 4096)), tone(torch.full((4096,), 500.0))])
+    found = learner.step(audio, 5, 10)
+
+    model, generator = plain.model, drawn(plain, 5)
+    target = model.split(audio)
+    mean, std = model.encode_bands(target)
+    z = torch.cat([model.controls(audio), model.sample(mean, std, generator)], 1)
+    assert (z[:, 0] > 0).all()
+    bands, sung = model.decode_bands(z, plain.noise, generator), model.source(z)
+    kl = (mean.square() + std.square() - 2 * std.log() - 1).mean((0, 2)).sum()  # of the learned latents alone
+    spectral = distance(audio, model.join(bands) + sung, plain.config.stft_scales)
+    spectral_bands = distance(target, bands + model.split(sung), plain.config.band_stft_scales)
+    beta = plain.config.beta_start * (plain.config.beta / plain.config.beta_start) ** (5 / plain.config.beta_ramp_steps)
+    loss = spectral + spectral_bands + beta * kl
+    loss.backward()
+    assert found["loss"].item() == pytest.approx(loss.item(), rel=1e-4)
+    assert_same_gradients(learner.model, model)
+    assert all(p.grad is not None and p.grad.any() for p in learner.model.source.parameters())
 
 
 @pytest.mark.parametrize(("step", "compared"), [(0, "waveforms"), (2, "waveforms"), (3, "spectra")])
