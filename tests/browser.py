@@ -276,7 +276,14 @@ class Notebook:
                 const bytes = await (await fetch(element.currentSrc || element.src)).arrayBuffer();
                 return Array.from(new Uint8Array(await crypto.subtle.digest("SHA-1", bytes))).join();
             }));
-            return {figures: await prints("img"), sounds: await prints("audio")};
+            for (let tries = 0; ; tries++) {
+                try {
+                    return {figures: await prints("img"), sounds: await prints("audio")};
+                } catch (error) {  // a picture or sound was replaced between its address and its bytes
+                    if (tries === 100) throw error;
+                    await new Promise(done => setTimeout(done, 50));
+                }
+            }
         }""")
 
     def press(self, widget: Locator, slider: int, key: str) -> list[str]:
