@@ -1,15 +1,19 @@
-"""Make a notebook that was run fit to be committed: text and small figures stay, sounds and widgets go.
+"""Make a notebook that was run fit to be committed: text and figures, made small, stay; sounds and widgets go.
 
     python -m book.clean_notebooks notebooks/*.ipynb
 
 A cell tagged `about-this-machine` loses all of its output. Notebook: 00.
 """
 
+import base64
+import io
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from PIL import Image, UnidentifiedImageError
 
 from ravecourse.errors import RaveCourseError
 from ravecourse.files import write_text
@@ -18,6 +22,7 @@ MACHINE_TAG = "about-this-machine"
 KEPT = ("text/plain", "text/markdown", "image/png")
 WIDGETS = "application/vnd.jupyter.widget"
 LARGEST_FIGURE = 600_000  # characters of base64
+LARGEST_NOTEBOOK = 1_000_000  # characters: what a page loads at once, and every change stores again
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -60,8 +65,22 @@ def _output(output: dict[str, Any]) -> dict[str, Any] | None:
     data = output["data"]
     if any(kind.startswith(WIDGETS) for kind in data):
         return None
-    kept = {kind: value for kind, value in data.items() if kind in KEPT}
+    kept = {kind: _smaller(value) if kind == "image/png" else value for kind, value in data.items() if kind in KEPT}
     return {**output, "data": kept, "metadata": {}} if kept else None
+
+
+def _smaller(picture: str) -> str:
+    """A PNG, in base64, with a palette of 256 colours, which figures do with; as it is where that is not shorter."""
+    try:
+        image = Image.open(io.BytesIO(base64.b64decode(picture)))
+    except (ValueError, UnidentifiedImageError):
+        return picture
+    if image.mode == "P":
+        return picture
+    written = io.BytesIO()
+    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
+    smaller = base64.b64encode(written.getvalue()).decode("ascii")
+    return min(picture, smaller, key=len)
 
 
 def problems(notebook: dict[str, Any]) -> list[str]:
@@ -71,6 +90,10 @@ def problems(notebook: dict[str, Any]) -> list[str]:
     stripped(twin)
     if twin != notebook:
         found.append("holds sounds, widgets or details of a machine: run python -m book.clean_notebooks on it")
+    if (size := len(json.dumps(notebook))) > LARGEST_NOTEBOOK:
+        found.append(
+            f"has {size / 1e6:.1f} MB with its figures, more than {LARGEST_NOTEBOOK // 10**6}: show fewer or smaller ones"
+        )
     for number, cell in enumerate(notebook["cells"]):
         for output in cell.get("outputs", []):
             if output["output_type"] == "error":

@@ -3,10 +3,13 @@
 Notebook: 10.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
 from ravecourse.errors import RaveCourseError
+from ravecourse.model import periods
 
 WINDOW_SECONDS, HOP_SECONDS = 0.05, 0.01  # of the level and pitch tracks
 FLOOR_DB = -60.0  # levels below count as this
@@ -78,28 +81,12 @@ def pitch_track(sound: Tensor, sample_rate: int, low: float = 60.0, high: float 
 
 def _periods(frames: Tensor, sample_rate: int, low: float, high: float) -> tuple[Tensor, Tensor]:
     """The pitch that fits each frame `[N, window]` best, `[N]` in Hz, and its periodicity `[N]`."""
-    frames = frames - frames.mean(1, keepdim=True)
-    size = frames.shape[1]
-    longest = int(sample_rate / low) + 2
-    spectrum = torch.fft.rfft(frames, 2 * size)
-    products = torch.fft.irfft(spectrum.abs().square())[:, :longest]  # [N, lags]: sum of x(t) x(t + lag)
-    energy = torch.nn.functional.pad(frames.square().cumsum(1), (1, 0))  # [N, size + 1]
-    lags = torch.arange(longest)
-    both = energy[:, size - lags] + energy[:, -1:] - energy[:, lags]  # of the two stretches that are compared
-    likeness = 2 * products / both.clamp(min=1e-9)  # [N, lags], -1 to 1
-
-    inner = likeness[:, 1:-1]
-    peak = (inner > likeness[:, :-2]) & (inner >= likeness[:, 2:])
-    peak &= lags[1:-1] >= sample_rate / high
-    peak &= (inner < 0).cumsum(1) > 0  # after it has been unlike once: the peak at lag 0 is no period
-    height = torch.where(peak, inner, 0.0)
+    longest, shortest = int(sample_rate / low), math.ceil(sample_rate / high)
+    alike = periods.likeness(frames, longest, 2 * frames.shape[1])
+    height = periods.peaks(alike, shortest)
     best = height.amax(1, keepdim=True)
-    first = (peak & (height >= BEST_SHARE * best)).int().argmax(1, keepdim=True)  # [N, 1], lag - 1
-    before, at, after = (likeness.gather(1, first + i)[:, 0] for i in range(3))
-    bend = before - 2 * at + after
-    shift = torch.where(bend < 0, 0.5 * (before - after) / bend, 0.0).clamp(-0.5, 0.5)  # of the top of a parabola
-    periodicity = torch.where(best[:, 0] > 0, at, 0.0)
-    return sample_rate / (first[:, 0] + 1 + shift), periodicity
+    place = ((height > 0) & (height >= BEST_SHARE * best)).int().argmax(1, keepdim=True)
+    return (sample_rate / periods.exact_period(alike, place)).float(), height.gather(1, place)[:, 0]
 
 
 def pitch_following(reference: Tensor, output: Tensor, sample_rate: int) -> float | None:

@@ -1,6 +1,6 @@
 """The model: filter bank, layers, encoder and decoder, what its latent holds, and its checkpoints."""
 
-from . import checkpoint, controls, latent, layers, receptive_fields, source
+from . import checkpoint, controls, latent, layers, periods, receptive_fields, source
 from .checkpoint import Checkpoint, load_model
 from .controls import Controls
 from .latent import ALIVE_NATS, LatentStatistics, fidelity_table, kl_divergence, size_for
@@ -36,6 +36,7 @@ __all__ = [
     "layers",
     "load_model",
     "mod_sigmoid",
+    "periods",
     "receptive_field",
     "receptive_fields",
     "refined_prototype",

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from ravecourse.config import ModelConfig
 
+from .periods import exact_period, likeness, peaks
+
 PERIODS = 2.5  # of the lowest pitch in a window
 PERIODIC = 0.65  # least similarity of neighbouring periods in a frame with a pitch
 OCTAVE_COST = 0.04  # in likeness, of a period twice as long: two periods repeat as exactly as one
@@ -38,8 +40,8 @@ def pitch_and_loudness(
 ) -> Tensor:
     """The pitch and the loudness of windows of sound.
 
-    Pitch is the shortest of the periods whose repetition is nearly the most exact, from the normalised
-    autocorrelation, refined by a parabola. Loudness is the weighted RMS.
+    Pitch is the period after which the sound repeats itself most exactly, where a period twice as long has to be better
+    by the cost of an octave. Loudness is the weighted RMS.
 
     Args:
         windows: [N, W], the mixed sound; power: [N, W], its squares, averaged over channels.
@@ -48,37 +50,18 @@ def pitch_and_loudness(
         n_fft: W + longest + 2 or more, so that no lag that is read wraps around.
     Returns:
         [N, 2]: MIDI note number, 0 where there is no pitch; dB from 0 (silence), 100 for an RMS of 1.
-    Source: McLeod and Wyvill, A smarter way to find pitch, ICMC 2005. Notebook: 03, 05.
+    Source: the cost of an octave is Boersma's (IFA Proceedings 17, 1993). Notebook: 03, 05.
     """
-    size = windows.size(1)
     level = 10.0 * torch.log10((power * weights).sum(1) + 1e-10) + full_scale_db
-
-    x = windows - windows.mean(1, keepdim=True)
-    spectrum = torch.fft.rfft(x, n_fft)
-    products = torch.fft.irfft(torch.view_as_real(spectrum).square().sum(-1), n_fft)
-    products = products[:, : longest + 2]  # [N, lags]: sum of x(t) x(t + lag)
-    energy = nn.functional.pad(x.square().cumsum(1), [1, 0])  # [N, W + 1]
-    whole = energy[:, size:]
-    both = energy[:, size - longest - 1 :].flip(1) + whole - energy[:, : longest + 2]  # of what each lag compares
-    likeness = 2.0 * products / both.clamp(min=1e-9)  # [N, lags], -1 to 1
-
-    inner = likeness[:, 1:-1]  # lags 1 to `longest`
-    peak = (inner > likeness[:, :-2]) & (inner >= likeness[:, 2:])
-    peak = peak & ((inner < 0).cumsum(1) > 0)  # after it has been unlike once: the peak at lag 0 is no period
-    height = torch.where(peak, inner, torch.zeros_like(inner))
-    height[:, : shortest - 1] = 0.0
-    octaves = torch.log2(torch.arange(1, longest + 1, device=x.device, dtype=x.dtype))
-    first = (height - octave_cost * octaves).argmax(1, keepdim=True)  # lag - 1
-    best = height.gather(1, first)
-    before = likeness.gather(1, first)[:, 0]
-    at = likeness.gather(1, first + 1)[:, 0]
-    after = likeness.gather(1, first + 2)[:, 0]
-    bend = before - 2.0 * at + after
-    shift = torch.where(bend < 0, 0.5 * (before - after) / bend, torch.zeros_like(bend)).clamp(-0.5, 0.5)
-    hertz = sample_rate / (first[:, 0] + 1.0 + shift.double())
+    alike = likeness(windows, longest, n_fft)
+    height = peaks(alike, shortest)
+    octaves = torch.log2(torch.arange(1, longest + 1, device=windows.device, dtype=windows.dtype))
+    place = (height - octave_cost * octaves).argmax(1, keepdim=True)
+    best = height.gather(1, place)
+    hertz = sample_rate / exact_period(alike, place)
     pitched = (best[:, 0] >= periodic) & (level > faintest_db)
     note = torch.where(pitched, 69.0 + 12.0 * torch.log2(hertz / 440.0), torch.zeros_like(hertz))
-    return torch.stack([note.to(x.dtype), level], 1)
+    return torch.stack([note.to(level.dtype), level], 1)
 
 
 def hold(notes: Tensor, last: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ def pitched_share(dataset: Dataset, config: ModelConfig) -> float:
     """
     samples = round(CROP_SECONDS * dataset.sample_rate / config.hop_length + 1) * config.hop_length
     crops = CropSampler(dataset, "train", samples, CROPS, seed=0)
-    return Controls(replace(config, channels=dataset.channels)).pitched_share(crops.batch(0).audio)
+    return Controls(config).pitched_share(crops.batch(0).audio)
 
 
 def fit_to_sound(

@@ -1,13 +1,17 @@
 """What every notebook has to keep to, the tool that strips them, and the README."""
 
 import ast
+import base64
+import io
 import json
 import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from book import clean_notebooks
 from ravecourse.audio.loudness import loudness_lufs
@@ -249,3 +253,36 @@ def test_the_readme_lists_the_notebooks_and_its_links_lead_somewhere() -> None:
     assert all((ROOT / link).exists() for link in links)
     chapters = [path for path in ALL if path.parent.name == "notebooks"]
     assert {f"notebooks/{path.name}" for path in chapters} <= set(links)
+
+
+def png(mode: str = "RGB") -> str:
+    """A figure with a colour map, in base64."""
+    ramp = np.random.default_rng(0).integers(0, 256, (200, 300))
+    data = io.BytesIO()
+    Image.fromarray(np.stack([ramp, 255 - ramp, ramp // 2], -1).astype(np.uint8)).convert(mode).save(data, "PNG")
+    return base64.b64encode(data.getvalue()).decode()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_figures_get_smaller_once_and_stay_what_they_show(mode: str) -> None:
+    book = {"cells": [{"cell_type": "code", "metadata": {}, "source": "", "outputs": []}]}
+    output = {"output_type": "display_data", "data": {"image/png": png(mode)}, "metadata": {}}
+    book["cells"][0]["outputs"] = [output, {**output, "data": {"image/png": "bm90IGEgcGljdHVyZQ=="}}]
+    clean_notebooks.stripped(book)
+    once = json.loads(json.dumps(book))
+    clean_notebooks.stripped(book)
+    assert book == once
+    shown, odd = (o["data"]["image/png"] for o in once["cells"][0]["outputs"])
+    assert odd == "bm90IGEgcGljdHVyZQ==" and len(shown) < len(png(mode))
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(x))).convert("RGB"), float) for x in (png(mode), shown)
+    )
+    assert np.abs(before - after).mean() < 2
+
+
+def test_a_notebook_that_is_too_large_is_told() -> None:
+    cell = {"cell_type": "code", "metadata": {}, "source": "", "outputs": []}
+    output = {"output_type": "stream", "name": "stdout", "text": "x" * 400_000}
+    large = {"cells": [{**cell, "outputs": [output] * 3}]}
+    clean_notebooks.stripped(large)
+    assert ["1.2 MB" in said for said in clean_notebooks.problems(large)] == [True]

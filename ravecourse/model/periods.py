@@ -1,0 +1,62 @@
+"""After how many samples a sound repeats itself: the normalised autocorrelation, its peaks, and where exactly one stands.
+
+Notebook: 05.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+def likeness(windows: Tensor, longest: int, n_fft: int) -> Tensor:
+    """How alike the two stretches of a window are that lie a lag apart: 1 where one repeats the other exactly.
+
+    Args:
+        windows: [N, W]; their mean is taken out.
+        longest: period in samples that is looked for.
+        n_fft: W + longest + 2 or more, so that no lag that is read wraps around.
+    Returns:
+        [N, longest + 2], -1 to 1, for the lags 0 to longest + 1.
+    Source: McLeod and Wyvill, A smarter way to find pitch, ICMC 2005, section 4. Notebook: 05.
+    """
+    size = windows.size(1)
+    x = windows - windows.mean(1, keepdim=True)
+    spectrum = torch.fft.rfft(x, n_fft)
+    products = torch.fft.irfft(torch.view_as_real(spectrum).square().sum(-1), n_fft)
+    products = products[:, : longest + 2]  # [N, lags]: sum of x(t) x(t + lag)
+    energy = nn.functional.pad(x.square().cumsum(1), [1, 0])  # [N, W + 1]
+    both = energy[:, size - longest - 1 :].flip(1) + energy[:, size:] - energy[:, : longest + 2]  # of both stretches
+    return 2.0 * products / both.clamp(min=1e-9)
+
+
+def peaks(alike: Tensor, shortest: int) -> Tensor:
+    """The height of each peak of `likeness` at a lag from `shortest` on, 0 elsewhere.
+
+    Args:
+        alike: [N, longest + 2].
+    Returns:
+        [N, longest], for the lags 1 to longest.
+    Notebook: 05.
+    """
+    inner = alike[:, 1:-1]
+    peak = (inner > alike[:, :-2]) & (inner >= alike[:, 2:])
+    peak = peak & ((inner < 0).cumsum(1) > 0)  # after it has been unlike once: the peak at lag 0 is no period
+    height = torch.where(peak, inner, torch.zeros_like(inner))
+    height[:, : shortest - 1] = 0.0
+    return height
+
+
+def exact_period(alike: Tensor, place: Tensor) -> Tensor:
+    """The period in samples at the top of a parabola through a peak and its neighbours.
+
+    Args:
+        alike: [N, longest + 2]; place: [N, 1], where the peak stands in `peaks`, which is its lag minus 1.
+    Returns:
+        [N], float64.
+    Notebook: 05.
+    """
+    before = alike.gather(1, place)[:, 0]
+    at = alike.gather(1, place + 1)[:, 0]
+    after = alike.gather(1, place + 2)[:, 0]
+    bend = before - 2.0 * at + after
+    shift = torch.where(bend < 0, 0.5 * (before - after) / bend, torch.zeros_like(bend)).clamp(-0.5, 0.5)
+    return place[:, 0] + 1.0 + shift.double()
