@@ -18,7 +18,8 @@ from ravecourse.files import replacing
 
 from .rave import RAVE
 
-FORMAT = 1  # goes up when an older program could not read the file any more
+FORMAT = 2  # goes up when an older program could not read the file any more
+PLAIN_FORMAT = 1  # read for models without a source only: with one, the loudness did not scale the decoder's bands
 KIND = "ravecourse checkpoint"
 NAME = "checkpoint.pt"  # in a run folder
 
@@ -170,10 +171,10 @@ def load(path: Path | str) -> Checkpoint:
         raise RaveCourseError(
             f"{path} is not a ravecourse checkpoint, though torch can read it. Give a run folder or its {NAME}."
         )
-    if content.get("format") != FORMAT:
+    if content.get("format") not in (PLAIN_FORMAT, FORMAT):
         raise RaveCourseError(
             f"{path} is a checkpoint of format {content.get('format')}; this version reads "
-            f"format {FORMAT}. Use the version of ravecourse that wrote it, or train again."
+            f"formats {PLAIN_FORMAT} and {FORMAT}. Use the version of ravecourse that wrote it, or train again."
         )
     if content.get("digest") != digest({name: value for name, value in content.items() if name != "digest"}):
         raise RaveCourseError(
@@ -181,9 +182,14 @@ def load(path: Path | str) -> Checkpoint:
             "Go back to an earlier copy, such as phase_one.pt beside it."
         )
     try:
-        training = content["training_config"]
+        training, model_config = content["training_config"], ModelConfig.from_json(content["model_config"])
+        if content["format"] == PLAIN_FORMAT and model_config.harmonics:
+            raise RaveCourseError(
+                f"{path} was trained by a version in which the loudness did not scale what the decoder makes. Use the "
+                "version of ravecourse that wrote it, or train again."
+            )
         return Checkpoint(
-            model_config=ModelConfig.from_json(content["model_config"]),
+            model_config=model_config,
             model=_tensors(content["model"]),
             training_config=TrainingConfig.from_json(training, content["model_config"]) if training else None,
             step=_count(content["step"]),

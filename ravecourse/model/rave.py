@@ -16,7 +16,7 @@ from ravecourse.errors import RaveCourseError
 from .controls import Controls
 from .layers import Conv, NoiseSynth, activation, conv, dilated_unit, mod_sigmoid, upconv
 from .pqmf import PQMF
-from .source import Source, scaled
+from .source import Source, scaled, swell
 
 
 def encoder_v1(config: ModelConfig) -> nn.Sequential:
@@ -278,14 +278,21 @@ class RAVE(nn.Module):
     def decode_bands(self, latents: Tensor, noise: bool = True, generator: torch.Generator | None = None) -> Tensor:
         """Latents [B, named + D, F] to the decoder's bands [B, C * n_bands, F * hop_length / n_bands].
 
+        With a source, the loudness among the latents scales them: the decoder says how the sound is made up, not how
+        loud it is, and need not learn to be silent.
+
         Args:
             noise: False leaves the noise synthesiser out, which makes the decoder deterministic.
             generator: source of the noise.
         Notebook: 03.
         """
-        if self.source is not None:
-            latents = scaled(latents.transpose(1, 2)).transpose(1, 2)
-        return self.decoder(latents, self.noise_level if noise else None, generator)
+        noise_level = self.noise_level if noise else None
+        if self.source is None:
+            return self.decoder(latents, noise_level, generator)
+        bands = self.decoder(scaled(latents.transpose(1, 2)).transpose(1, 2), noise_level, generator)
+        loudness = latents[:, 1]
+        steps = self.hop_length // self.config.n_bands
+        return bands * swell(loudness, torch.zeros_like(loudness[:, :1]), steps)[:, None]
 
     def decode_both(
         self, latents: Tensor, noise: bool = True, generator: torch.Generator | None = None

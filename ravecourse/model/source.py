@@ -15,6 +15,7 @@ from .layers import Conv, activation, conv, mod_sigmoid
 
 LOWEST_HZ = 20.0  # the source is silent below: a note of 0 is none
 HIGHEST_SHARE = 0.45  # of the sample rate, for harmonics
+HEADROOM = 8.0  # of the decoder's bands over the RMS that the loudness tells: peaks may stand 18 dB above it
 FIRST_AMPLITUDE = 0.5  # of the first harmonic before training, relative to the loudness; harmonic h has 1 / h of it
 
 
@@ -31,13 +32,37 @@ def audible_hertz(note: Tensor, lowest_hz: float = LOWEST_HZ) -> Tensor:
     return torch.where(hertz < lowest_hz, torch.zeros_like(hertz), hertz)
 
 
+def rms_of(loudness: Tensor, full_scale_db: float = FULL_SCALE_DB) -> Tensor:
+    """Loudness in dB, as `Controls` counts, to the RMS of a sound, any shape; 0 dB is silence and not 1e-5.
+
+    Notebook: 04.
+    """
+    return (torch.pow(10.0, loudness / 20.0) - 1.0).clamp(min=0.0) * 10.0 ** (-full_scale_db / 20.0)
+
+
+def swell(loudness: Tensor, before: Tensor, steps: int, headroom: float = HEADROOM) -> Tensor:
+    """What the decoder's bands are multiplied by, so that they are as loud as the latent says, and silent at 0 dB.
+
+    Args:
+        loudness: [B, F] in dB, whose RMS is reached at the end of each frame in a straight line.
+        before: [B, 1], the RMS at the end of the frame before them.
+        steps: values in a frame.
+    Returns:
+        [B, F * steps].
+    Source: DDSP (arXiv 2001.04643), section 3, where loudness drives all that sounds. Notebook: 04.
+    """
+    ends = rms_of(loudness)
+    starts = torch.cat([before, ends[:, : ends.size(1) - 1]], 1)[..., None]
+    ramp = torch.arange(1, steps + 1, device=ends.device, dtype=ends.dtype) / steps
+    return headroom * (starts + (ends[..., None] - starts) * ramp).flatten(1)
+
+
 def harmonic_amplitudes(
     features: Tensor,
     latents: Tensor,
     harmonics: int,
     sample_rate: int,
     highest_share: float = HIGHEST_SHARE,  # TorchScript reads constants of a module as arguments only
-    full_scale_db: float = FULL_SCALE_DB,
 ) -> Tensor:
     """The amplitude of each harmonic, as the network and the loudness ask.
 
@@ -50,8 +75,7 @@ def harmonic_amplitudes(
     hertz = audible_hertz(latents[..., :1])
     number = torch.arange(1, harmonics + 1, device=features.device)
     heard = (hertz > 0) & (hertz * number < highest_share * sample_rate)  # [B, F, harmonics]
-    level = torch.pow(10.0, (latents[..., 1:2] - full_scale_db) / 20.0)
-    return mod_sigmoid(features) * level * heard.repeat(1, 1, features.size(2) // harmonics)
+    return mod_sigmoid(features) * rms_of(latents[..., 1:2]) * heard.repeat(1, 1, features.size(2) // harmonics)
 
 
 def glide(hertz: Tensor, before: Tensor, hop_length: int, sample_rate: int) -> Tensor:

@@ -16,7 +16,7 @@ from ravecourse.model import RAVE, source
 from .convert import convert_sequence
 from .heads import StreamHeads
 from .layers import Delay, StreamAnalysis, StreamConv, StreamNothing, StreamSequence, StreamSynthesis, StreamUpConv
-from .source import StreamControls, StreamSource
+from .source import StreamControls, StreamSource, StreamSwell
 
 PRECISIONS = ("float32", "bfloat16")
 HALF_WEIGHTS = 1 << 16  # bfloat16 is for layers with so many weights or more,
@@ -84,10 +84,12 @@ class StreamingRAVE(nn.Module):
         _order_weights(self.encoder, model.hop_length // model.config.n_bands, precision)
         _order_weights(self.trunk, 1, precision)
         self.source: StreamSource | StreamNothing = StreamNothing()
+        self.swell: StreamSwell | StreamNothing = StreamNothing()
         source_delay = self.synthesis.delay_out
         if model.source is not None:
             self.source = StreamSource(model.source)
             source_delay = self.source.delay_out
+            self.swell = StreamSwell(model.hop_length // model.config.n_bands, self.heads.delay_out)
         self.decode_delay_samples = max(self.synthesis.delay_out, source_delay)
         self.bands_wait = Delay(self.decode_delay_samples - self.synthesis.delay_out, model.channels)
         self.source_wait = Delay(self.decode_delay_samples - source_delay, model.channels)
@@ -110,6 +112,7 @@ class StreamingRAVE(nn.Module):
         self.synthesis.reset()
         self.controls.reset()
         self.source.reset()
+        self.swell.reset()
         self.learned_wait.reset()
         self.controls_wait.reset()
         self.bands_wait.reset()
@@ -139,9 +142,10 @@ class StreamingRAVE(nn.Module):
         if self.named == 0:
             return self.synthesis(self.heads(self.trunk(full)))
         full = torch.cat([rows[..., :2], full], 2)  # pitch, loudness, learned
-        bands = self.synthesis(self.heads(self.trunk(source.scaled(full)))).transpose(1, 2)
+        bands = self.heads(self.trunk(source.scaled(full))) * self.swell(full[..., 1])
+        made = self.synthesis(bands).transpose(1, 2)
         sung = self.source(full).transpose(1, 2)
-        return (self.bands_wait(bands) + self.source_wait(sung)).transpose(1, 2)
+        return (self.bands_wait(made) + self.source_wait(sung)).transpose(1, 2)
 
     def forward(self, audio: Tensor) -> Tensor:
         """Audio [B, C, T], T a multiple of the hop, to audio [B, C, T], `delay_samples` late."""

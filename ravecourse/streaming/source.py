@@ -67,6 +67,39 @@ class StreamControls(nn.Module):
         return torch.stack([notes, found[..., 1]], 2)
 
 
+class StreamSwell(nn.Module):
+    """What the bands are multiplied by, over blocks; its state is the RMS of the last frame.
+
+    Args:
+        steps: band samples in a frame.
+        delay: of the bands, in band samples.
+    Notebook: 07.
+    """
+
+    rms: Tensor
+
+    def __init__(self, steps: int, delay: int) -> None:
+        super().__init__()
+        self.steps = steps
+        self.wait = Delay(delay, 1)
+        self.register_buffer("rms", torch.zeros(1, 1))
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        self.wait.reset()
+        self.rms = torch.zeros_like(self.rms)
+
+    def forward(self, loudness: Tensor) -> Tensor:
+        """Loudness in dB, [B, F], to factors as rows [B, F * steps, 1]."""
+        frames = loudness.size(1)
+        if self.rms.size(0) != loudness.size(0):
+            self.rms = torch.zeros([loudness.size(0), 1], dtype=loudness.dtype, device=loudness.device)
+        factors = source.swell(loudness, self.rms, self.steps)
+        self.rms = source.rms_of(loudness[:, frames - 1 :])
+        return self.wait(factors[..., None])
+
+
 class StreamSource(nn.Module):
     """The harmonics over blocks of latents; its state is the phase, and the pitch and amplitudes of the last frame.
 

@@ -97,8 +97,23 @@ def test_other_version(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "FORMAT", 99)
     written(tmp_path / "a.pt")
     monkeypatch.undo()
-    with pytest.raises(RaveCourseError, match="format 99.*reads format 1"):
+    with pytest.raises(RaveCourseError, match="format 99.*reads formats 1 and 2"):
         checkpoint.load(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("harmonics", [0, 8])
+def test_files_from_before_the_loudness_scaled_the_bands(tmp_path, monkeypatch, harmonics):
+    """Without a source nothing has changed; with one the same weights would sound otherwise."""
+    config = preset("tiny", capacity=4, harmonics=harmonics)
+    found = checkpoint.Checkpoint(config, RAVE(config).state_dict())
+    monkeypatch.setattr(checkpoint, "FORMAT", 1)
+    checkpoint.save(tmp_path / "a.pt", found)
+    monkeypatch.undo()
+    if harmonics:
+        with pytest.raises(RaveCourseError, match="a.pt was trained by a version in which the loudness did not"):
+            checkpoint.load(tmp_path / "a.pt")
+    else:
+        assert all(torch.equal(found.model[name], v) for name, v in checkpoint.load(tmp_path / "a.pt").model.items())
 
 
 def test_a_scripted_model_is_recognised(tmp_path):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from helpers import realistic, tone
@@ -90,10 +91,33 @@ def test_amplitude_follows_loudness_and_zero_is_silence() -> None:
     rave = model()
     quiet, loud = (rave.source.amplitudes(steady(60, 4, level)) for level in (60.0, 80.0))
     wanted = rave.source.net(source.scaled(steady(60, 4, 80.0).transpose(1, 2)).transpose(1, 2))
-    torch.testing.assert_close(loud, 0.1 * source.mod_sigmoid(wanted))
+    torch.testing.assert_close(loud, (0.1 - 1e-5) * source.mod_sigmoid(wanted))
     assert quiet.max() < loud.max()
     assert not rave.source(torch.zeros(1, 8, 6)).any()
     assert not rave.source(steady(10, 6)).any()  # 14.6 Hz
+
+
+def test_bands_are_as_loud_as_the_latent_says() -> None:
+    """A straight line from the level of each frame to the next, from silence on; the decoder's own output beside it."""
+    rave = model()
+    latents = steady(60, 6)
+    latents[0, 1] = torch.tensor([80.0, 40, 0, 100, 120, 60])
+    made = rave.decode_bands(latents, noise=False)
+    plain = rave.decoder(source.scaled(latents.transpose(1, 2)).transpose(1, 2), None, None)
+    steps = HOP // 16
+    rms = np.array([0, *(10 ** (np.array([80.0, 40, 0, 100, 120, 60]) / 20) - 1) * 1e-5])
+    wanted = 8 * np.interp(np.arange(1, 6 * steps + 1) / steps, np.arange(7), rms)
+    torch.testing.assert_close(made, plain * torch.from_numpy(wanted).float())
+    assert plain.abs().max() > 0.01
+
+
+def test_a_loudness_of_0_is_silent_with_its_noise() -> None:
+    rave = model()
+    latents = steady(60, 40)
+    latents[0, 1, 10:] = 0.0
+    made = rave.decode(latents)[0, 0]
+    assert made[HOP * 2 : HOP * 9].abs().mean() > 1e-3
+    assert not made[HOP * 20 : HOP * 38].any()
 
 
 def test_no_harmonic_folds_back() -> None:
