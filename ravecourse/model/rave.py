@@ -109,13 +109,22 @@ class DecoderV1(nn.Module):
             else None
         )
 
-    def forward(self, z: Tensor, noise_level: Tensor | None, generator: torch.Generator | None) -> Tensor:
-        """[B, D, F] -> bands [B, C * bands, F * ratios]; `noise_level` (0 to 1, None leaves the noise out)."""
+    def forward(
+        self,
+        z: Tensor,
+        noise_level: Tensor | None,
+        generator: torch.Generator | None,
+        swell: Tensor | None = None,
+    ) -> Tensor:
+        """[B, D, F] -> bands [B, C * bands, F * ratios].
+
+        `noise_level` is 0 to 1, None leaves the noise out; `swell` [B, F * ratios] multiplies wave and noise.
+        """
         x = self.trunk(z)
         bands = torch.tanh(self.wave(x)) * mod_sigmoid(self.loudness(x))
         if self.noise is not None and noise_level is not None:
             bands = bands + noise_level * self.noise(x, generator)
-        return bands
+        return bands if swell is None else bands * swell[:, None]
 
 
 class DecoderV2(nn.Module):
@@ -155,14 +164,23 @@ class DecoderV2(nn.Module):
             else None
         )
 
-    def forward(self, z: Tensor, noise_level: Tensor | None, generator: torch.Generator | None) -> Tensor:
-        """[B, D, F] -> bands [B, C * bands, F * ratios]; `noise_level` (0 to 1, None leaves the noise out)."""
+    def forward(
+        self,
+        z: Tensor,
+        noise_level: Tensor | None,
+        generator: torch.Generator | None,
+        swell: Tensor | None = None,
+    ) -> Tensor:
+        """[B, D, F] -> bands [B, C * bands, F * ratios].
+
+        `noise_level` is 0 to 1, None leaves the noise out; `swell` [B, F * ratios] multiplies wave and noise.
+        """
         x = self.trunk(z)
         wave, amplitude = self.wave(x).chunk(2, dim=1)
         bands = wave * torch.sigmoid(amplitude)
         if self.noise is not None and noise_level is not None:
             bands = bands + noise_level * self.noise(x, generator)
-        return torch.tanh(bands)
+        return torch.tanh(bands if swell is None else bands * swell[:, None])
 
 
 class RAVE(nn.Module):
@@ -289,10 +307,9 @@ class RAVE(nn.Module):
         noise_level = self.noise_level if noise else None
         if self.source is None:
             return self.decoder(latents, noise_level, generator)
-        bands = self.decoder(scaled(latents.transpose(1, 2)).transpose(1, 2), noise_level, generator)
         loudness = latents[:, 1]
-        steps = self.hop_length // self.config.n_bands
-        return bands * swell(loudness, torch.zeros_like(loudness[:, :1]), steps)[:, None]
+        level = swell(loudness, torch.zeros_like(loudness[:, :1]), self.hop_length // self.config.n_bands)
+        return self.decoder(scaled(latents.transpose(1, 2)).transpose(1, 2), noise_level, generator, level)
 
     def decode_both(
         self, latents: Tensor, noise: bool = True, generator: torch.Generator | None = None

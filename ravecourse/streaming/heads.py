@@ -87,8 +87,8 @@ class StreamHeads(nn.Module):
         self.loudness_wait.reset()
         self.noise_wait.reset()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, F, channels] -> bands [B, F, bands]."""
+    def forward(self, x: Tensor, swell: Tensor | None = None) -> Tensor:
+        """[B, F, channels], and factors [B, F, 1] that are as late as the output, to bands [B, F, bands]."""
         wave = self.wave_wait(self.wave(x))
         if self.shared_amplitude:
             loudness = self.loudness_wait(self.loudness(x))
@@ -98,4 +98,6 @@ class StreamHeads(nn.Module):
             bands = wave * torch.sigmoid(amplitude)
         if self.noisy:
             bands = bands + self.noise_scale * self.noise_wait(self.noise(x))
+        if swell is not None:
+            bands = bands * swell
         return bands if self.shared_amplitude else torch.tanh(bands)

@@ -142,7 +142,7 @@ class StreamingRAVE(nn.Module):
         if self.named == 0:
             return self.synthesis(self.heads(self.trunk(full)))
         full = torch.cat([rows[..., :2], full], 2)  # pitch, loudness, learned
-        bands = self.heads(self.trunk(source.scaled(full))) * self.swell(full[..., 1])
+        bands = self.heads(self.trunk(source.scaled(full)), self.swell(full[..., 1]))
         made = self.synthesis(bands).transpose(1, 2)
         sung = self.source(full).transpose(1, 2)
         return (self.bands_wait(made) + self.source_wait(sung)).transpose(1, 2)
