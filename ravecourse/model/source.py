@@ -15,6 +15,7 @@ from .layers import Conv, activation, conv, mod_sigmoid
 
 LOWEST_HZ = 20.0  # the source is silent below: a note of 0 is none
 HIGHEST_SHARE = 0.45  # of the sample rate, for harmonics
+HEADROOM = 4.0  # of the bands over the loudness; with 1 the first steps of strings went slowly, with 8 those of a voice
 FIRST_AMPLITUDE = 0.5  # of the first harmonic before training, relative to the loudness; harmonic h has 1 / h of it
 
 
@@ -39,7 +40,7 @@ def rms_of(loudness: Tensor, full_scale_db: float = FULL_SCALE_DB) -> Tensor:
     return (torch.pow(10.0, loudness / 20.0) - 1.0).clamp(min=0.0) * 10.0 ** (-full_scale_db / 20.0)
 
 
-def swell(loudness: Tensor, before: Tensor, steps: int) -> Tensor:
+def swell(loudness: Tensor, before: Tensor, steps: int, headroom: float = HEADROOM) -> Tensor:
     """What the decoder's bands are multiplied by, so that they follow the latent's loudness and are silent at 0 dB.
 
     Args:
@@ -53,7 +54,7 @@ def swell(loudness: Tensor, before: Tensor, steps: int) -> Tensor:
     ends = rms_of(loudness)
     starts = torch.cat([before, ends[:, : ends.size(1) - 1]], 1)[..., None]
     ramp = torch.arange(1, steps + 1, device=ends.device, dtype=ends.dtype) / steps
-    return (starts + (ends[..., None] - starts) * ramp).flatten(1)
+    return headroom * (starts + (ends[..., None] - starts) * ramp).flatten(1)
 
 
 def harmonic_amplitudes(
