@@ -1,6 +1,6 @@
 """Whether fine-tuning pays: a trained model goes on with a new sound for a while, a new one has three times as long.
 
-    python -m benchmarks.finetune sounds/cello [--from strings] [--minutes 10] [--times 3] [--out build/benchmarks/finetune]
+    python -m benchmarks.finetune sounds/cello [--from base] [--minutes 10] [--times 3] [--out build/benchmarks/finetune]
 
 Both train on the same recordings, on one thread, phase one alone, each by its own recipe planned to fill its time; time is
 that of the processor, so other programs do not count. The table has the log-mel distance (1 is 20 dB a band, less is
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     """Parse the command line and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("sounds", type=Path, metavar="FOLDER", help="recordings, or a dataset")
-    parser.add_argument("--from", dest="model", default="strings", metavar="MODEL", help="(default: %(default)s)")
+    parser.add_argument("--from", dest="model", default="base", metavar="MODEL", help="(default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=10.0, help="of fine-tuning (default: %(default)g)")
     parser.add_argument("--times", type=float, default=3.0, help="as long from nothing (default: %(default)g)")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="FOLDER", help="(default: %(default)s)")

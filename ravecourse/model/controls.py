@@ -15,7 +15,7 @@ from .periods import exact_period, likeness, peaks
 
 PERIODS = 2.5  # of the lowest pitch in a window
 PERIODIC = 0.65  # least similarity of neighbouring periods in a frame with a pitch
-OCTAVE_COST = 0.04  # in likeness, of a period twice as long: two periods repeat as exactly as one
+OCTAVE_COST = 0.06  # in likeness, of a period twice as long: two periods repeat as exactly as one
 FULL_SCALE_DB = 100.0  # of an RMS of 1, as Pd's env~ counts: 0 is silence
 FAINTEST_DB = 30.0  # no pitch is looked for below
 

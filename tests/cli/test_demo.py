@@ -48,7 +48,7 @@ def test_bundled_instruments(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert demo.run(None, out, training_minutes=0.02, render_minutes=0.5, model_config=SMALL) == 0
     printed = capsys.readouterr().out
     assert [n for n in range(1, 7) if f"[{n}/6]" in printed] == list(range(1, 7))
-    assert "'strings'" in results(out) and contract.load(out / "model.ts").metadata["licence"] == "CC0-1.0"
+    assert "'voice'" in results(out) and contract.load(out / "model.ts").metadata["licence"] == "CC0-1.0"
     rendered = sorted((tmp_path / "instruments").rglob("*.wav"))
     assert {path.parent.name for path in rendered} == {"strings", "bars", "voice"}
 
