@@ -29,13 +29,13 @@ def pitch_and_loudness(
     windows: Tensor,
     power: Tensor,
     weights: Tensor,
+    cost: Tensor,
     shortest: int,
     longest: int,
     n_fft: int,
     sample_rate: int,
     full_scale_db: float = FULL_SCALE_DB,  # TorchScript reads constants of a module as arguments only
     periodic: float = PERIODIC,
-    octave_cost: float = OCTAVE_COST,
     faintest_db: float = FAINTEST_DB,
 ) -> Tensor:
     """The pitch and the loudness of windows of sound.
@@ -46,6 +46,7 @@ def pitch_and_loudness(
     Args:
         windows: [N, W], the mixed sound; power: [N, W], its squares, averaged over channels.
         weights: [W], of the squares in the loudness, with a sum of 1.
+        cost: [longest], of each period from 1 sample on, in likeness.
         shortest, longest: periods in samples that are searched.
         n_fft: W + longest + 2 or more, so that no lag that is read wraps around.
     Returns:
@@ -55,8 +56,7 @@ def pitch_and_loudness(
     level = 10.0 * torch.log10((power * weights).sum(1) + 1e-10) + full_scale_db
     alike = likeness(windows, longest, n_fft)
     height = peaks(alike, shortest)
-    octaves = torch.log2(torch.arange(1, longest + 1, device=windows.device, dtype=windows.dtype))
-    place = (height - octave_cost * octaves).argmax(1, keepdim=True)
+    place = (height - cost).argmax(1, keepdim=True)
     best = height.gather(1, place)
     hertz = sample_rate / exact_period(alike, place)
     pitched = (best[:, 0] >= periodic) & (level > faintest_db)
@@ -91,6 +91,7 @@ class Controls(nn.Module):
     """
 
     weights: Tensor
+    cost: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -106,6 +107,8 @@ class Controls(nn.Module):
 
         hann = torch.hann_window(self.window, periodic=False)
         self.register_buffer("weights", hann / hann.sum(), persistent=False)
+        octaves = torch.log2(torch.arange(1, self.longest + 1))
+        self.register_buffer("cost", OCTAVE_COST * octaves, persistent=False)
 
     @torch.no_grad()
     def measure(self, audio: Tensor) -> Tensor:
@@ -121,8 +124,9 @@ class Controls(nn.Module):
             both = both.cpu()
         windows = both.unfold(2, self.window, self.hop_length)[:, :, :frames]  # [B, 2, F, W]
         rows = windows.transpose(0, 1).reshape(2, -1, self.window)
+        weights, cost = self.weights.to(rows.device), self.cost.to(rows.device)
         found = pitch_and_loudness(
-            rows[0], rows[1], self.weights.to(rows.device), self.shortest, self.longest, self.n_fft, self.sample_rate
+            rows[0], rows[1], weights, cost, self.shortest, self.longest, self.n_fft, self.sample_rate
         )
         return found.view(len(audio), frames, 2).to(audio.device)
 

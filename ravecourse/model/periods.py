@@ -21,7 +21,7 @@ def likeness(windows: Tensor, longest: int, n_fft: int) -> Tensor:
     size = windows.size(1)
     x = windows - windows.mean(1, keepdim=True)
     spectrum = torch.fft.rfft(x, n_fft)
-    products = torch.fft.irfft(torch.view_as_real(spectrum).square().sum(-1), n_fft)
+    products = torch.fft.irfft((spectrum * spectrum.conj()).real, n_fft)
     products = products[:, : longest + 2]  # [N, lags]: sum of x(t) x(t + lag)
     energy = nn.functional.pad(x.square().cumsum(1), [1, 0])  # [N, W + 1]
     both = energy[:, size - longest - 1 :].flip(1) + energy[:, size:] - energy[:, : longest + 2]  # of both stretches
@@ -54,9 +54,7 @@ def exact_period(alike: Tensor, place: Tensor) -> Tensor:
         [N], float64.
     Notebook: 05.
     """
-    before = alike.gather(1, place)[:, 0]
-    at = alike.gather(1, place + 1)[:, 0]
-    after = alike.gather(1, place + 2)[:, 0]
+    before, at, after = alike.gather(1, torch.cat([place, place + 1, place + 2], 1)).unbind(1)
     bend = before - 2.0 * at + after
     shift = torch.where(bend < 0, 0.5 * (before - after) / bend, torch.zeros_like(bend)).clamp(-0.5, 0.5)
     return place[:, 0] + 1.0 + shift.double()

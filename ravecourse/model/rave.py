@@ -16,7 +16,7 @@ from ravecourse.errors import RaveCourseError
 from .controls import Controls
 from .layers import Conv, NoiseSynth, activation, conv, dilated_unit, mod_sigmoid, upconv
 from .pqmf import PQMF
-from .source import Source, scaled, swell
+from .source import Source, ramp_of, rms_of, scaled, swell
 
 
 def encoder_v1(config: ModelConfig) -> nn.Sequential:
@@ -307,8 +307,9 @@ class RAVE(nn.Module):
         noise_level = self.noise_level if noise else None
         if self.source is None:
             return self.decoder(latents, noise_level, generator)
-        loudness = latents[:, 1]
-        level = swell(loudness, torch.zeros_like(loudness[:, :1]), self.hop_length // self.config.n_bands)
+        rms = rms_of(latents[:, 1])
+        ramp = ramp_of(self.hop_length // self.config.n_bands).to(rms)
+        level = swell(rms, torch.zeros_like(rms[:, :1]), ramp)
         return self.decoder(scaled(latents.transpose(1, 2)).transpose(1, 2), noise_level, generator, level)
 
     def decode_both(

@@ -40,27 +40,31 @@ def rms_of(loudness: Tensor, full_scale_db: float = FULL_SCALE_DB) -> Tensor:
     return (torch.pow(10.0, loudness / 20.0) - 1.0).clamp(min=0.0) * 10.0 ** (-full_scale_db / 20.0)
 
 
-def swell(loudness: Tensor, before: Tensor, steps: int, headroom: float = HEADROOM) -> Tensor:
+def ramp_of(steps: int) -> Tensor:
+    """From just above 0 to 1 in so many steps: [steps]. Notebook: 04."""
+    return torch.arange(1, steps + 1) / steps
+
+
+def swell(rms: Tensor, before: Tensor, ramp: Tensor, headroom: float = HEADROOM) -> Tensor:
     """What the decoder's bands are multiplied by, so that they follow the latent's loudness and are silent at 0 dB.
 
     Args:
-        loudness: [B, F] in dB, whose RMS is reached at the end of each frame in a straight line.
-        before: [B, 1], the RMS at the end of the frame before them.
-        steps: values in a frame.
+        rms: [B, F], of the loudness, reached at the end of each frame in a straight line.
+        before: [B, 1], at the end of the frame before them.
+        ramp: [S], `ramp_of` the values in a frame.
     Returns:
-        [B, F * steps].
+        [B, F * S].
     Source: DDSP (arXiv 2001.04643), section 3, where loudness drives all that sounds. Notebook: 04.
     """
-    ends = rms_of(loudness)
-    starts = torch.cat([before, ends[:, : ends.size(1) - 1]], 1)[..., None]
-    ramp = torch.arange(1, steps + 1, device=ends.device, dtype=ends.dtype) / steps
-    return headroom * (starts + (ends[..., None] - starts) * ramp).flatten(1)
+    ends = headroom * rms[..., None]  # [B, F, 1]
+    starts = torch.cat([headroom * before[..., None], ends[:, : ends.size(1) - 1]], 1)
+    return torch.lerp(starts, ends, ramp).flatten(1)
 
 
 def harmonic_amplitudes(
     features: Tensor,
     latents: Tensor,
-    harmonics: int,
+    number: Tensor,
     sample_rate: int,
     highest_share: float = HIGHEST_SHARE,  # TorchScript reads constants of a module as arguments only
 ) -> Tensor:
@@ -68,14 +72,14 @@ def harmonic_amplitudes(
 
     Args:
         features: [B, F, C * harmonics], the network's output; latents: [B, F, 2 or more], pitch and loudness first.
+        number: [harmonics], 1 and on.
     Returns:
         [B, F, C * harmonics]; 0 for harmonics above .45 times the sample rate, and for pitches below 20 Hz.
     Notebook: 04.
     """
     hertz = audible_hertz(latents[..., :1])
-    number = torch.arange(1, harmonics + 1, device=features.device)
     heard = (hertz > 0) & (hertz * number < highest_share * sample_rate)  # [B, F, harmonics]
-    return mod_sigmoid(features) * rms_of(latents[..., 1:2]) * heard.repeat(1, 1, features.size(2) // harmonics)
+    return mod_sigmoid(features) * rms_of(latents[..., 1:2]) * heard.repeat(1, 1, features.size(2) // number.size(0))
 
 
 def glide(hertz: Tensor, before: Tensor, hop_length: int, sample_rate: int) -> Tensor:
@@ -95,24 +99,21 @@ def glide(hertz: Tensor, before: Tensor, hop_length: int, sample_rate: int) -> T
     return (start[..., None] * sample + slope * sample * (sample + 1.0) / (2.0 * hop_length)) / sample_rate
 
 
-def sum_of_harmonics(cycles: Tensor, before: Tensor, amplitudes: Tensor, harmonics: int) -> Tensor:
+def sum_of_harmonics(cycles: Tensor, before: Tensor, amplitudes: Tensor, number: Tensor, ramp: Tensor) -> Tensor:
     """Sines at the multiples of a phase, with amplitudes that move in a straight line through each frame.
 
     Args:
         cycles: [N, hop], the phase of the fundamental at each sample, in periods.
         before, amplitudes: [N, C * harmonics], at the end of the frame before and of this one.
+        number: [harmonics], 1 and on; ramp: [hop], `ramp_of` the samples in a frame.
     Returns:
         [N, C, hop].
     Notebook: 04.
     """
-    turns = 2.0 * math.pi * torch.arange(1, harmonics + 1, device=cycles.device, dtype=cycles.dtype)
-    sines = (turns[:, None] * cycles[:, None]).sin_()  # [N, harmonics, hop]
-    ends = torch.stack([before, amplitudes], 1).view(cycles.size(0), -1, harmonics)  # [N, 2 C, harmonics]
-    sung = torch.bmm(ends, sines)
-    old, new = sung.chunk(2, 1)
-    hop = cycles.size(1)
-    ramp = torch.arange(1, hop + 1, device=cycles.device, dtype=cycles.dtype) / hop
-    return old + (new - old) * ramp
+    sines = (2.0 * math.pi * number[:, None] * cycles[:, None]).sin_()  # [N, harmonics, hop]
+    ends = torch.stack([before, amplitudes], 1).view(cycles.size(0), -1, number.size(0))  # [N, 2 C, harmonics]
+    old, new = torch.bmm(ends, sines).chunk(2, 1)
+    return torch.lerp(old, new, ramp)
 
 
 class Source(nn.Module):
@@ -126,15 +127,20 @@ class Source(nn.Module):
     Source: DDSP (arXiv 2001.04643), section 3; NSF (arXiv 1904.12088), section 3. Notebook: 03, 04.
     """
 
+    number: Tensor
+    ramp: Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.sample_rate, self.hop_length = config.sample_rate, config.hop_length
         self.harmonics, self.channels = config.harmonics, config.channels
+        self.register_buffer("number", torch.arange(1.0, config.harmonics + 1), persistent=False)
+        self.register_buffer("ramp", ramp_of(config.hop_length), persistent=False)
         width = config.source_capacity
         last = Conv(width, config.channels * config.harmonics, 1, bias=True)
         with torch.no_grad():
             last.weight.mul_(0.1)
-            first = FIRST_AMPLITUDE / torch.arange(1, config.harmonics + 1)
+            first = FIRST_AMPLITUDE / self.number
             share = (first / 2) ** (1 / 2.3)  # what `mod_sigmoid` undoes
             assert last.bias is not None
             last.bias.copy_(torch.logit(share).repeat(config.channels))
@@ -150,7 +156,7 @@ class Source(nn.Module):
         """[B, D, F] to the amplitude of each harmonic at the end of each frame, [B, C * harmonics, F]."""
         rows = latents.transpose(1, 2)
         features = self.net(scaled(rows).transpose(1, 2)).transpose(1, 2)
-        return harmonic_amplitudes(features, rows, self.harmonics, self.sample_rate).transpose(1, 2)
+        return harmonic_amplitudes(features, rows, self.number, self.sample_rate).transpose(1, 2)
 
     def cycles(self, latents: Tensor) -> Tensor:
         """The phase of the fundamental at each sample, in periods from 0 to 1: [B, D, F] to [B, F, hop]."""
@@ -167,6 +173,7 @@ class Source(nn.Module):
         before = torch.cat([torch.zeros_like(amplitudes[:, :1]), amplitudes[:, :-1]], 1)
         with torch.no_grad():
             cycles = self.cycles(latents.detach())
-        sung = sum_of_harmonics(cycles.flatten(0, 1), before.flatten(0, 1), amplitudes.flatten(0, 1), self.harmonics)
+        ends = before.flatten(0, 1), amplitudes.flatten(0, 1)
+        sung = sum_of_harmonics(cycles.flatten(0, 1), *ends, self.number, self.ramp)
         sung = sung.view(*latents.shape[::2], self.channels, -1)  # [B, F, C, hop]
         return sung.transpose(1, 2).flatten(2)

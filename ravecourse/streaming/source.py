@@ -25,6 +25,7 @@ class StreamControls(nn.Module):
     past: Tensor
     last: Tensor
     weights: Tensor
+    cost: Tensor
 
     def __init__(self, offline: Controls) -> None:
         super().__init__()
@@ -35,6 +36,7 @@ class StreamControls(nn.Module):
         self.register_buffer("past", torch.zeros(1, 2, self.keep))  # the mixed sound and its power
         self.register_buffer("last", torch.zeros(1, 1))  # note number of the last pitch
         self.register_buffer("weights", offline.weights.clone())
+        self.register_buffer("cost", offline.cost.clone())
         self.pending = self.delay_out  # frames still to come that stand before the start
 
     @torch.jit.export
@@ -56,7 +58,7 @@ class StreamControls(nn.Module):
         windows = both.unfold(2, self.window, self.hop_length)  # [B, 2, F, W]
         rows = windows.transpose(0, 1).reshape(2, batch * frames, self.window)
         found = controls.pitch_and_loudness(
-            rows[0], rows[1], self.weights, self.shortest, self.longest, self.n_fft, self.sample_rate
+            rows[0], rows[1], self.weights, self.cost, self.shortest, self.longest, self.n_fft, self.sample_rate
         ).view(batch, frames, 2)
         if self.pending > 0:
             before = min(self.pending, frames)
@@ -77,10 +79,11 @@ class StreamSwell(nn.Module):
     """
 
     rms: Tensor
+    ramp: Tensor
 
     def __init__(self, steps: int, delay: int) -> None:
         super().__init__()
-        self.steps = steps
+        self.register_buffer("ramp", source.ramp_of(steps))
         self.wait = Delay(delay, 1)
         self.register_buffer("rms", torch.zeros(1, 1))
 
@@ -92,11 +95,11 @@ class StreamSwell(nn.Module):
 
     def forward(self, loudness: Tensor) -> Tensor:
         """Loudness in dB, [B, F], to factors as rows [B, F * steps, 1]."""
-        frames = loudness.size(1)
         if self.rms.size(0) != loudness.size(0):
             self.rms = torch.zeros([loudness.size(0), 1], dtype=loudness.dtype, device=loudness.device)
-        factors = source.swell(loudness, self.rms, self.steps)
-        self.rms = source.rms_of(loudness[:, frames - 1 :])
+        rms = source.rms_of(loudness)
+        factors = source.swell(rms, self.rms, self.ramp)
+        self.rms = rms[:, rms.size(1) - 1 :]
         return self.wait(factors[..., None])
 
 
@@ -110,6 +113,8 @@ class StreamSource(nn.Module):
     Notebook: 07.
     """
 
+    number: Tensor
+    ramp: Tensor
     phase: Tensor
     hertz: Tensor
     amplitudes: Tensor
@@ -121,6 +126,8 @@ class StreamSource(nn.Module):
         self.net, delay = convert_sequence(offline.net, 0)
         self.delay_out = delay * self.hop_length
         self.wait = Delay(delay, 2)
+        self.register_buffer("number", offline.number.clone())
+        self.register_buffer("ramp", offline.ramp.clone())
         self.register_buffer("phase", torch.zeros(1, 1, dtype=torch.float64))  # in periods, 0 to 1
         self.register_buffer("hertz", torch.zeros(1, 1, dtype=torch.float64))
         self.register_buffer("amplitudes", torch.zeros(1, 1, self.channels * self.harmonics))
@@ -143,7 +150,7 @@ class StreamSource(nn.Module):
             self.amplitudes = torch.zeros([batch, 1, self.channels * self.harmonics], device=latents.device)
         features = self.net(source.scaled(latents))
         named = self.wait(latents[..., :2])
-        amplitudes = source.harmonic_amplitudes(features, named, self.harmonics, self.sample_rate)
+        amplitudes = source.harmonic_amplitudes(features, named, self.number, self.sample_rate)
         hertz = source.audible_hertz(named[..., 0].double())
         inside = source.glide(hertz, self.hertz, self.hop_length, self.sample_rate)
         ends = self.phase + inside[..., -1].cumsum(1)
@@ -151,7 +158,7 @@ class StreamSource(nn.Module):
         cycles = ((begins[..., None] + inside) % 1.0).to(latents.dtype)
         before = torch.cat([self.amplitudes, amplitudes[:, : frames - 1]], 1)
         sung = source.sum_of_harmonics(
-            cycles.flatten(0, 1), before.flatten(0, 1), amplitudes.flatten(0, 1), self.harmonics
+            cycles.flatten(0, 1), before.flatten(0, 1), amplitudes.flatten(0, 1), self.number, self.ramp
         )
         self.phase = ends[:, frames - 1 :] % 1.0
         self.hertz = hertz[:, frames - 1 :]
