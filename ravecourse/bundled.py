@@ -14,7 +14,7 @@ def model(name: str) -> Path:
     """The checkpoint of a bundled model.
 
     Args:
-        name: strings, bars, voice, low_latency, cello, flute, clarinet, choir or base.
+        name: strings, bars, voice, low_latency, cello, flute or base.
     Returns:
         the path of its checkpoint, for `checkpoint.load_model` and `ravecourse export`.
     Raises:
