@@ -27,6 +27,7 @@ from ravecourse.synth import INSTRUMENTS
 LATENTS = 8  # of the models with sliders and tables; where there is a source, pitch and loudness are the first two
 FINE, FIDELITY = "-fine", 0.95  # models for sound in and sound out, which need no sliders
 QUICK = "low_latency"  # the preset that answers soonest, trained on the strings
+KEYS = ("cello", "flute")  # sampled instruments, for the keyboard of the second patch
 WRITTEN_BY = (export, model, streaming)  # the packages whose code decides what is in an exported file
 
 
@@ -56,8 +57,8 @@ def materials(folder: Path | str) -> list[Path]:
     """Write the models and sounds that the patches use into `folder`; what is there and current stays as it is.
 
     The models are the trained instruments, each exported with eight latents (`strings.ts`) and with as many as
-    `ravecourse export` would take (`strings-fine.ts`), and `low_latency.ts`, strings too. The sounds are the
-    instruments' clips as WAV files, which every Pd reads.
+    `ravecourse export` would take (`strings-fine.ts`), then `low_latency.ts`, strings too, and a cello and a flute with eight
+    latents. The sounds are the instruments' clips as WAV files, which every Pd reads.
 
     Returns:
         the files.
@@ -69,7 +70,7 @@ def materials(folder: Path | str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     with _alone(folder):
-        for name in (*INSTRUMENTS, QUICK):
+        for name in (*INSTRUMENTS, QUICK, *KEYS):
             written.append(_model(name, folder / f"{name}.ts", LATENTS))
         for name in INSTRUMENTS:
             written.append(_model(name, folder / f"{name}{FINE}.ts", None))

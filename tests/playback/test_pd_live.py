@@ -73,6 +73,7 @@ def test_the_patches_models_are_made_once_and_again_when_something_changed(proje
     names = [
         *patch_assets.INSTRUMENTS,
         patch_assets.QUICK,
+        *patch_assets.KEYS,
         *(name + patch_assets.FINE for name in patch_assets.INSTRUMENTS),
     ]
     files = patch_assets.materials(tmp_path)

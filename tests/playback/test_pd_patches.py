@@ -168,7 +168,7 @@ def in_tune(x: Tensor, note: float, windows: int) -> bool:
     return len(found) >= windows and float((found - note).abs().max()) < 0.2
 
 
-@pytest.mark.parametrize("model", [0, 1])
+@pytest.mark.parametrize("model", [0, 1, 3, 4])
 def test_a_scale_is_in_tune_and_between_its_notes_is_silence(model, heard):
     begin, apart = 1.0, 0.8
     score = [
