@@ -82,7 +82,8 @@ def pitch_track(sound: Tensor, sample_rate: int, low: float = 60.0, high: float 
 def _periods(frames: Tensor, sample_rate: int, low: float, high: float) -> tuple[Tensor, Tensor]:
     """The pitch that fits each frame `[N, window]` best, `[N]` in Hz, and its periodicity `[N]`."""
     longest, shortest = int(sample_rate / low), math.ceil(sample_rate / high)
-    alike = periods.likeness(frames, longest, 2 * frames.shape[1])
+    n_fft = 2 * frames.shape[1]
+    alike = periods.likeness(frames, periods.power_spectrum(frames, n_fft), longest, n_fft)
     height = periods.peaks(alike, shortest)
     best = height.amax(1, keepdim=True)
     place = ((height > 0) & (height >= BEST_SHARE * best)).int().argmax(1, keepdim=True)

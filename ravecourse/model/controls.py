@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from ravecourse.config import ModelConfig
 
-from .periods import exact_period, likeness, peaks
+from .periods import evened_likeness, exact_period, likeness, peaks, power_spectrum, top_near
 
 PERIODS = 2.5  # of the lowest pitch in a window
-PERIODIC = 0.65  # least similarity of neighbouring periods in a frame with a pitch
-OCTAVE_COST = 0.06  # in likeness, of a period twice as long: two periods repeat as exactly as one
+PERIODIC = 0.35  # least evened likeness of neighbouring periods in a frame with a pitch
+OCTAVE_COST = 0.03  # in likeness, of a period twice as long: two periods repeat as exactly as one
+TREBLE_HZ = 1000.0  # above it the pitch analysis hears 6 dB less an octave
 FULL_SCALE_DB = 100.0  # of an RMS of 1, as Pd's env~ counts: 0 is silence
 FAINTEST_DB = 30.0  # no pitch is looked for below
 
@@ -30,8 +31,9 @@ def pitch_and_loudness(
     power: Tensor,
     weights: Tensor,
     cost: Tensor,
+    treble: Tensor,
+    taper: Tensor,
     shortest: int,
-    longest: int,
     n_fft: int,
     sample_rate: int,
     full_scale_db: float = FULL_SCALE_DB,  # TorchScript reads constants of a module as arguments only
@@ -46,19 +48,20 @@ def pitch_and_loudness(
     Args:
         windows: [N, W], the mixed sound; power: [N, W], its squares, averaged over channels.
         weights: [W], of the squares in the loudness, with a sum of 1.
-        cost: [longest], of each period from 1 sample on, in likeness.
-        shortest, longest: periods in samples that are searched.
+        cost: [longest], of each period from 1 sample on, in likeness; treble, taper: as `evened_likeness`.
+        shortest: period in samples that is searched.
         n_fft: W + longest + 2 or more, so that no lag that is read wraps around.
     Returns:
         [N, 2]: MIDI note number, 0 where there is no pitch; dB from 0 (silence), 100 for an RMS of 1.
     Source: the cost of an octave is Boersma's (IFA Proceedings 17, 1993). Notebook: 03, 05.
     """
     level = 10.0 * torch.log10((power * weights).sum(1) + 1e-10) + full_scale_db
-    alike = likeness(windows, longest, n_fft)
-    height = peaks(alike, shortest)
+    spectrum = power_spectrum(windows, n_fft)
+    height = peaks(evened_likeness(spectrum, treble, taper, n_fft), shortest)
     place = (height - cost).argmax(1, keepdim=True)
     best = height.gather(1, place)
-    hertz = sample_rate / exact_period(alike, place)
+    alike = likeness(windows, spectrum, cost.size(0), n_fft)
+    hertz = sample_rate / exact_period(alike, top_near(alike, place))
     pitched = (best[:, 0] >= periodic) & (level > faintest_db)
     note = torch.where(pitched, 69.0 + 12.0 * torch.log2(hertz / 440.0), torch.zeros_like(hertz))
     return torch.stack([note.to(level.dtype), level], 1)
@@ -92,6 +95,8 @@ class Controls(nn.Module):
 
     weights: Tensor
     cost: Tensor
+    treble: Tensor
+    taper: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -109,6 +114,10 @@ class Controls(nn.Module):
         self.register_buffer("weights", hann / hann.sum(), persistent=False)
         octaves = torch.log2(torch.arange(1, self.longest + 1))
         self.register_buffer("cost", OCTAVE_COST * octaves, persistent=False)
+        hertz = torch.arange(self.n_fft // 2 + 1) * (config.sample_rate / self.n_fft)
+        self.register_buffer("treble", 1.0 / (1.0 + hertz / TREBLE_HZ), persistent=False)
+        shares = 1.0 - torch.arange(self.longest + 2) / self.window
+        self.register_buffer("taper", shares, persistent=False)
 
     @torch.no_grad()
     def measure(self, audio: Tensor) -> Tensor:
@@ -124,10 +133,8 @@ class Controls(nn.Module):
             both = both.cpu()
         windows = both.unfold(2, self.window, self.hop_length)[:, :, :frames]  # [B, 2, F, W]
         rows = windows.transpose(0, 1).reshape(2, -1, self.window)
-        weights, cost = self.weights.to(rows.device), self.cost.to(rows.device)
-        found = pitch_and_loudness(
-            rows[0], rows[1], weights, cost, self.shortest, self.longest, self.n_fft, self.sample_rate
-        )
+        constants = [x.to(rows.device) for x in (self.weights, self.cost, self.treble, self.taper)]
+        found = pitch_and_loudness(rows[0], rows[1], *constants, self.shortest, self.n_fft, self.sample_rate)
         return found.view(len(audio), frames, 2).to(audio.device)
 
     def forward(self, audio: Tensor) -> Tensor:

@@ -26,17 +26,21 @@ class StreamControls(nn.Module):
     last: Tensor
     weights: Tensor
     cost: Tensor
+    treble: Tensor
+    taper: Tensor
 
     def __init__(self, offline: Controls) -> None:
         super().__init__()
         self.sample_rate, self.hop_length, self.window = offline.sample_rate, offline.hop_length, offline.window
-        self.shortest, self.longest, self.n_fft = offline.shortest, offline.longest, offline.n_fft
+        self.shortest, self.n_fft = offline.shortest, offline.n_fft
         self.delay_out = offline.lookahead_frames
         self.keep = max(self.window - self.hop_length, 0)
         self.register_buffer("past", torch.zeros(1, 2, self.keep))  # the mixed sound and its power
         self.register_buffer("last", torch.zeros(1, 1))  # note number of the last pitch
         self.register_buffer("weights", offline.weights.clone())
         self.register_buffer("cost", offline.cost.clone())
+        self.register_buffer("treble", offline.treble.clone())
+        self.register_buffer("taper", offline.taper.clone())
         self.pending = self.delay_out  # frames still to come that stand before the start
 
     @torch.jit.export
@@ -58,7 +62,15 @@ class StreamControls(nn.Module):
         windows = both.unfold(2, self.window, self.hop_length)  # [B, 2, F, W]
         rows = windows.transpose(0, 1).reshape(2, batch * frames, self.window)
         found = controls.pitch_and_loudness(
-            rows[0], rows[1], self.weights, self.cost, self.shortest, self.longest, self.n_fft, self.sample_rate
+            rows[0],
+            rows[1],
+            self.weights,
+            self.cost,
+            self.treble,
+            self.taper,
+            self.shortest,
+            self.n_fft,
+            self.sample_rate,
         ).view(batch, frames, 2)
         if self.pending > 0:
             before = min(self.pending, frames)
