@@ -133,8 +133,17 @@ class Controls(nn.Module):
             both = both.cpu()
         windows = both.unfold(2, self.window, self.hop_length)[:, :, :frames]  # [B, 2, F, W]
         rows = windows.transpose(0, 1).reshape(2, -1, self.window)
-        constants = [x.to(rows.device) for x in (self.weights, self.cost, self.treble, self.taper)]
-        found = pitch_and_loudness(rows[0], rows[1], *constants, self.shortest, self.n_fft, self.sample_rate)
+        found = pitch_and_loudness(
+            rows[0],
+            rows[1],
+            self.weights.to(rows.device),
+            self.cost.to(rows.device),
+            self.treble.to(rows.device),
+            self.taper.to(rows.device),
+            self.shortest,
+            self.n_fft,
+            self.sample_rate,
+        )
         return found.view(len(audio), frames, 2).to(audio.device)
 
     def forward(self, audio: Tensor) -> Tensor:
