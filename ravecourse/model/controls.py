@@ -15,7 +15,7 @@ from .periods import evened_likeness, exact_period, likeness, peaks, power_spect
 
 PERIODS = 2.5  # of the lowest pitch in a window
 PERIODIC = 0.35  # least evened likeness of neighbouring periods in a frame with a pitch
-OCTAVE_COST = 0.03  # in likeness, of a period twice as long: two periods repeat as exactly as one
+OCTAVE_COST = 0.015  # in likeness, of a period twice as long: two periods repeat as exactly as one
 TREBLE_HZ = 1000.0  # above it the pitch analysis hears 6 dB less an octave
 FULL_SCALE_DB = 100.0  # of an RMS of 1, as Pd's env~ counts: 0 is silence
 FAINTEST_DB = 30.0  # no pitch is looked for below
