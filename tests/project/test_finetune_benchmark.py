@@ -49,10 +49,10 @@ def test_the_table(
     )
     assert finetune.main([str(sounds), "--minutes", "0.05", "--times", "2", "--out", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[-3:]] == ["strings,", "from", "from"]
+    assert [line.split()[0] for line in lines[-3:]] == ["base,", "from", "from"]
     assert all(0 < float(line.split()[-1]) < 6 for line in lines[-3:])
-    tuned, new = (checkpoint.load(tmp_path / name) for name in ("from_strings", "from_nothing"))
-    assert (tuned.notes.base, tuned.step) == ("strings", 3) and (new.notes.base, new.step) == ("", 6)
+    tuned, new = (checkpoint.load(tmp_path / name) for name in ("from_base", "from_nothing"))
+    assert (tuned.notes.base, tuned.step) == ("base", 3) and (new.notes.base, new.step) == ("", 6)
     assert tuned.training_config is not None and new.training_config is not None
     assert tuned.training_config.learning_rate * 2 < new.training_config.learning_rate
 
