@@ -254,7 +254,8 @@ def test_sliders_are_the_learned_latents(heard, materials):
     latents = [d * r * x for d, r, x in zip(deviations, ranges, positions, strict=True)]
     wanted = constant(materials / "voice.ts", [57, 76, *latents])
     plain = constant(materials / "voice.ts", [57, 76, *[0.0] * 6])
-    assert unlike(audio[-RATE // 2 :], wanted) < 0.05 < 0.1 < unlike(plain, wanted)
+    # where in its periods the part is cut makes .1 between two parts of the same sound
+    assert unlike(audio[-RATE // 2 :], wanted) < 0.1 < 0.5 < unlike(plain, wanted)
 
 
 def test_every_slider_changes_the_sound(heard):
