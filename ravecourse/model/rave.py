@@ -171,10 +171,7 @@ class DecoderV2(nn.Module):
         generator: torch.Generator | None,
         swell: Tensor | None = None,
     ) -> Tensor:
-        """[B, D, F] -> bands [B, C * bands, F * ratios].
-
-        `noise_level` is 0 to 1, None leaves the noise out; `swell` [B, F * ratios] multiplies wave and noise.
-        """
+        """As `DecoderV1.forward`; the sum is limited after the swell, so that attacks may stand above the loudness."""
         x = self.trunk(z)
         wave, amplitude = self.wave(x).chunk(2, dim=1)
         bands = wave * torch.sigmoid(amplitude)
