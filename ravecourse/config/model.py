@@ -14,6 +14,7 @@ from .discriminator import DISCRIMINATOR_FIELDS
 from .records import WIDEST, check_types, from_values
 
 MOST_HARMONICS = 512
+MOST_MEL_BANDS = 256
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class ModelConfig:
     source_capacity: int = 64
     lowest_hz: float = 50.0  # range of the pitch analysis
     highest_hz: float = 2000.0
+    mel_bands: int = 0  # of the spectrum that the encoder hears beside the waveform, 0 for none
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -67,6 +69,7 @@ class ModelConfig:
                 for name in ("capacity", "latent_size", "noise_capacity", "source_capacity")
             ),
             (not 0 <= self.harmonics <= MOST_HARMONICS, f"harmonics is {self.harmonics}; use 0 to {MOST_HARMONICS}"),
+            (not 0 <= self.mel_bands <= MOST_MEL_BANDS, f"mel_bands is {self.mel_bands}; use 0 to {MOST_MEL_BANDS}"),
             (wide > WIDEST, f"its widest layer has {wide} channels; {WIDEST} is the most"),
             (
                 not 8000 <= self.sample_rate <= 768000,

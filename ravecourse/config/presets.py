@@ -27,6 +27,7 @@ PRESETS: dict[str, ModelConfig] = {
         noise_capacity=32,
         bias=True,
         harmonics=64,
+        mel_bands=80,
     ),
     # For playing against one's own sound: half the bands and half the hop of `tiny`, and it never looks ahead.
     "low_latency": ModelConfig(
@@ -43,6 +44,7 @@ PRESETS: dict[str, ModelConfig] = {
         noise_capacity=32,
         bias=True,
         harmonics=64,
+        mel_bands=80,
         lowest_hz=65.0,  # a shorter window of the pitch analysis, so that pitch comes sooner
     ),
     "small": ModelConfig(
@@ -56,6 +58,7 @@ PRESETS: dict[str, ModelConfig] = {
         noise_strides=(4, 4, 2),
         bias=True,
         harmonics=96,
+        mel_bands=80,
     ),
     "v1": ModelConfig(
         preset="v1",

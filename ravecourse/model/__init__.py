@@ -1,6 +1,6 @@
 """The model: filter bank, layers, encoder and decoder, what its latent holds, and its checkpoints."""
 
-from . import checkpoint, controls, latent, layers, periods, receptive_fields, source
+from . import checkpoint, controls, latent, layers, periods, receptive_fields, source, spectral_encoder
 from .checkpoint import Checkpoint, load_model
 from .controls import Controls
 from .latent import ALIVE_NATS, LatentStatistics, fidelity_table, kl_divergence, size_for
@@ -9,6 +9,7 @@ from .pqmf import PQMF, cosine_modulated_bank, kaiser_prototype, refined_prototy
 from .rave import RAVE, DecoderV1, DecoderV2
 from .receptive_fields import input_interval, receptive_field
 from .source import Source
+from .spectral_encoder import SpectralEncoder
 
 __all__ = [
     "ALIVE_NATS",
@@ -23,6 +24,7 @@ __all__ = [
     "NoiseSynth",
     "Residual",
     "Source",
+    "SpectralEncoder",
     "UpConv",
     "checkpoint",
     "controls",
@@ -42,4 +44,5 @@ __all__ = [
     "refined_prototype",
     "size_for",
     "source",
+    "spectral_encoder",
 ]

@@ -125,7 +125,8 @@ def gather_statistics(model: "RAVE", batches: Iterable[Tensor]) -> LatentStatist
     device = model.latent_mean.device
     try:
         for audio in batches:
-            statistics.add(*model.encode_bands(model.split(audio.to(device, non_blocking=True))))
+            audio = audio.to(device, non_blocking=True)
+            statistics.add(*model.encode_learned(audio, model.split(audio)))
     finally:
         for module, training in was_training.items():
             module.training = training

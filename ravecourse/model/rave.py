@@ -16,6 +16,7 @@ from ravecourse.errors import RaveCourseError
 from .controls import Controls
 from .layers import Conv, NoiseSynth, activation, conv, dilated_unit, mod_sigmoid, upconv
 from .pqmf import PQMF
+from .spectral_encoder import SpectralEncoder
 from .source import Source, ramp_of, rms_of, scaled, swell
 
 
@@ -212,6 +213,7 @@ class RAVE(nn.Module):
             self.encoder = encoder_v1(config) if config.architecture == "v1" else encoder_v2(config)
             self.decoder = DecoderV1(config) if config.architecture == "v1" else DecoderV2(config)
             self.source = Source(config) if config.harmonics else None
+            self.spectral_encoder = SpectralEncoder(config) if config.mel_bands else None
         self.controls = Controls(config) if config.harmonics else None
         size = config.latent_size
         self.register_buffer("latent_mean", torch.zeros(size))
@@ -262,9 +264,17 @@ class RAVE(nn.Module):
         """Latent dimensions that have a name, before the learned ones: 2 (pitch, loudness) with a source, else 0."""
         return self.config.named
 
-    def encode_bands(self, bands: Tensor) -> tuple[Tensor, Tensor]:
-        """Bands to the mean and the standard deviation of each learned latent, both [B, D, F]. Notebook: 03."""
-        mean, scale = self.encoder(bands).chunk(2, dim=1)
+    def encode_learned(self, audio: Tensor, bands: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean and the standard deviation of each learned latent, both [B, D, F].
+
+        Args:
+            audio: [B, C, T]; bands: what `split` makes of it.
+        Notebook: 03.
+        """
+        heard = self.encoder(bands)
+        if self.spectral_encoder is not None:
+            heard = heard + self.spectral_encoder(audio)
+        mean, scale = heard.chunk(2, dim=1)
         return mean, F.softplus(scale) + 1e-4
 
     def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
@@ -276,7 +286,7 @@ class RAVE(nn.Module):
             RaveCourseError: as `split`.
         Notebook: 03.
         """
-        mean, std = self.encode_bands(self.split(audio))
+        mean, std = self.encode_learned(audio, self.split(audio))
         if self.controls is None:
             return mean, std
         named = self.controls(audio)
@@ -332,11 +342,14 @@ class RAVE(nn.Module):
         """Audio [B, C, T] through the latent means and back to [B, C, T]; raises as `split` does. Notebook: 03."""
         return self.decode(self.encode(audio)[0], noise, generator)
 
-    def decoder_parameters(self) -> list[nn.Parameter]:
-        """The trained values of all that makes sound from latents: decoder and source. Notebook: 06."""
-        return [*self.decoder.parameters(), *(self.source.parameters() if self.source is not None else ())]
+    def modules_of(self, part: str) -> list[nn.Module]:
+        """All that is trained as "encoder", which makes learned latents, or as "decoder", which makes sound of latents.
+
+        Notebook: 06.
+        """
+        both = (self.encoder, self.spectral_encoder) if part == "encoder" else (self.decoder, self.source)
+        return [module for module in both if module is not None]
 
     def parameters_of(self, part: str) -> int:
-        """Number of trained values of "encoder", or of "decoder" with its source. Notebook: 03."""
-        parameters = self.encoder.parameters() if part == "encoder" else self.decoder_parameters()
-        return sum(prod(p.shape) for p in parameters)
+        """Number of trained values of "encoder" or "decoder", see `modules_of`. Notebook: 03."""
+        return sum(prod(p.shape) for module in self.modules_of(part) for p in module.parameters())

@@ -11,6 +11,7 @@ from .controls import Controls
 from .layers import Conv, NoiseSynth, Residual, UpConv
 from .pqmf import PQMF
 from .rave import RAVE, DecoderV1
+from .spectral_encoder import SpectralEncoder
 
 Interval = tuple[int, int]  # first and last sample or frame, both included
 
@@ -31,13 +32,11 @@ def receptive_interval(model: RAVE, sample: int) -> Interval:
         heads.append(input_interval(decoder.noise, bands))
     latents = input_interval(decoder.trunk, union(*heads))
     if model.source is None or model.controls is None:
-        return analysis_reads(model.pqmf, input_interval(model.encoder, latents))
+        return _learned_read(model, latents)
     frame = sample // model.hop_length
     latents = union(latents, input_interval(model.source.net, (frame - 1, frame)))
     named = latents[0] - 1, latents[1]  # the frame before has to be known, to glide from
-    return union(
-        analysis_reads(model.pqmf, input_interval(model.encoder, latents)), _controls_read(model.controls, named)
-    )
+    return union(_learned_read(model, latents), _window_reads(model.controls, named))
 
 
 def receptive_field(model: RAVE) -> int:
@@ -80,10 +79,18 @@ def input_interval(block: nn.Module, outputs: Interval) -> Interval:
     )
 
 
-def _controls_read(controls: Controls, frames: Interval) -> Interval:
-    """The samples that pitch and loudness of an interval of frames are measured on."""
-    first = (frames[0] + 1) * controls.hop_length + controls.lookahead - controls.window
-    return first, (frames[1] + 1) * controls.hop_length + controls.lookahead - 1
+def _learned_read(model: RAVE, frames: Interval) -> Interval:
+    """The samples that the learned latents of an interval of frames depend on."""
+    waveform = analysis_reads(model.pqmf, input_interval(model.encoder, frames))
+    if model.spectral_encoder is None:
+        return waveform
+    return union(waveform, _window_reads(model.spectral_encoder, input_interval(model.spectral_encoder.net, frames)))
+
+
+def _window_reads(analysis: Controls | SpectralEncoder, frames: Interval) -> Interval:
+    """The samples in the windows of an interval of frames."""
+    end = analysis.hop_length + analysis.lookahead
+    return frames[0] * analysis.hop_length + end - analysis.window, frames[1] * analysis.hop_length + end - 1
 
 
 def union(*intervals: Interval) -> Interval:

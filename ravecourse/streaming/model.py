@@ -17,6 +17,7 @@ from .convert import convert_sequence
 from .heads import StreamHeads
 from .layers import Delay, StreamAnalysis, StreamConv, StreamNothing, StreamSequence, StreamSynthesis, StreamUpConv
 from .source import StreamControls, StreamSource, StreamSwell
+from .spectral import StreamSpectralEncoder
 
 PRECISIONS = ("float32", "bfloat16")
 HALF_WEIGHTS = 1 << 16  # bfloat16 is for layers with so many weights or more,
@@ -66,18 +67,23 @@ class StreamingRAVE(nn.Module):
         pca, mean = model.latent_pca.detach().clone(), model.latent_mean.detach().clone()
 
         self.analysis = StreamAnalysis(model.pqmf, model.channels)
-        self.encoder, delay_frames = convert_sequence(model.encoder, self.analysis.delay_out)
+        self.encoder, waveform_delay = convert_sequence(model.encoder, self.analysis.delay_out)
+        _keep_projected_mean(self.encoder, pca[:learned], mean)
+        self.spectral: StreamSpectralEncoder | StreamNothing = StreamNothing()
         self.controls: StreamControls | StreamNothing = StreamNothing()
-        controls_delay = delay_frames
+        spectral_delay = controls_delay = waveform_delay
+        if model.spectral_encoder is not None:
+            self.spectral = StreamSpectralEncoder(model.spectral_encoder)
+            _keep_projected_mean(self.spectral.net, pca[:learned], torch.zeros_like(mean))
+            spectral_delay = self.spectral.delay_out
         if model.controls is not None:
             self.controls = StreamControls(model.controls)
             controls_delay = self.controls.delay_out
-        self.encode_delay_frames = max(delay_frames, controls_delay)
-        self.learned_wait = Delay(self.encode_delay_frames - delay_frames, learned)
+        self.hears_spectrum = model.spectral_encoder is not None
+        self.encode_delay_frames = max(waveform_delay, spectral_delay, controls_delay)
+        self.waveform_wait = Delay(self.encode_delay_frames - waveform_delay, learned)
+        self.spectral_wait = Delay(self.encode_delay_frames - spectral_delay, learned)
         self.controls_wait = Delay(self.encode_delay_frames - controls_delay, named)
-        last = self.encoder[-1]
-        assert isinstance(last, StreamConv)  # every encoder ends so
-        _keep_projected_mean(last, pca[:learned], mean)
         self.trunk, delay = convert_sequence(model.decoder.trunk, 0)
         self.heads = StreamHeads(model.decoder, float(model.noise_level), delay)
         self.synthesis = StreamSynthesis(model.pqmf, model.channels, self.heads.delay_out)
@@ -110,10 +116,12 @@ class StreamingRAVE(nn.Module):
         self.trunk.reset()
         self.heads.reset()
         self.synthesis.reset()
+        self.spectral.reset()
+        self.waveform_wait.reset()
+        self.spectral_wait.reset()
         self.controls.reset()
         self.source.reset()
         self.swell.reset()
-        self.learned_wait.reset()
         self.controls_wait.reset()
         self.bands_wait.reset()
         self.source_wait.reset()
@@ -123,7 +131,9 @@ class StreamingRAVE(nn.Module):
     def encode(self, audio: Tensor) -> Tensor:
         """Audio [B, C, T], T a multiple of the hop, to latents [B, latent_size, T / hop_length]."""
         audio = torch.nan_to_num(audio, 0.0, 0.0, 0.0)  # one NaN would stay in the memory of the layers
-        latents = self.learned_wait(self.encoder(self.analysis(audio)))  # [B, F, learned]
+        latents = self.waveform_wait(self.encoder(self.analysis(audio)))  # [B, F, learned]
+        if self.hears_spectrum:
+            latents = latents + self.spectral_wait(self.spectral(audio))
         if self.named > 0:
             latents = torch.cat([self.controls_wait(self.controls(audio)), latents], 2)
         return latents.transpose(1, 2)
@@ -183,7 +193,9 @@ def _order_weights(layers: StreamSequence, rows: int, precision: str) -> None:
             rows *= layer.stride
 
 
-def _keep_projected_mean(last: StreamConv, pca: Tensor, mean: Tensor) -> None:
-    """Fold the PCA into the encoder's last convolution and drop its outputs for the standard deviation."""
+def _keep_projected_mean(encoder: StreamSequence, pca: Tensor, mean: Tensor) -> None:
+    """Fold the PCA into an encoder's last convolution and drop its outputs for the standard deviation."""
+    last = encoder[-1]
+    assert isinstance(last, StreamConv)  # every encoder ends so
     last.weight = (last.weight[:, : len(mean)] @ pca.T).contiguous()
     last.bias = (last.bias[: len(mean)] - mean) @ pca.T

@@ -51,21 +51,15 @@ class Learner:
         self.discriminator_optimiser = self._adam(list(self.discriminator.parameters()))
         self._train_mode()
 
-    def _modules(self, part: str) -> list[nn.Module]:
-        """The encoder, or the decoder with its source."""
-        if part == "encoder":
-            return [self.model.encoder]
-        return [self.model.decoder, *([] if self.model.source is None else [self.model.source])]
-
     def _parameters(self, part: str) -> list[nn.Parameter]:
-        return [parameter for module in self._modules(part) for parameter in module.parameters()]
+        return [parameter for module in self.model.modules_of(part) for parameter in module.parameters()]
 
     def _train_mode(self) -> None:
         """Training mode, batch statistics included, for the parts that learn; the others stay as they are."""
         self.model.train()
         for part in PARTS:
             if part not in self.config.trained_parts or (part == "encoder" and self.phase == 2):
-                for module in self._modules(part):
+                for module in self.model.modules_of(part):
                     module.requires_grad_(False).eval()
 
     def _adam(self, parameters: list[nn.Parameter]) -> torch.optim.Adam:
@@ -121,7 +115,7 @@ class Learner:
         """
         config, model = self.config, self.model
         target = model.split(audio)  # [B, C * bands, T / bands]
-        mean, std = model.encode_bands(target)  # [B, D, F]
+        mean, std = model.encode_learned(audio, target)  # [B, D, F]
         z = self._with_controls(audio, model.sample(mean, std, generator))
         estimate, bands = model.decode_both(z, self.noise, generator)
         with torch.set_grad_enabled(step >= config.waveform_steps):
@@ -148,7 +142,7 @@ class Learner:
         config, model = self.config, self.model
         with torch.no_grad():
             target = model.split(audio)
-            z = self._with_controls(audio, model.sample(*model.encode_bands(target), generator))
+            z = self._with_controls(audio, model.sample(*model.encode_learned(audio, target), generator))
             real = self.discriminator(audio)
         estimate, bands = model.decode_both(z, self.noise, generator)
         self.discriminator.requires_grad_(False)  # their gradients would only be thrown away
@@ -183,7 +177,7 @@ class Learner:
         Source: RAVE (arXiv 2111.05011), section 3.1, equation 6. Notebook: 06.
         """
         with torch.no_grad():
-            mean, std = self.model.encode_bands(self.model.split(audio))
+            mean, std = self.model.encode_learned(audio, self.model.split(audio))
             z = self._with_controls(audio, self.model.sample(mean, std, generator))
             estimate = self.model.decode(z, self.noise, generator)
         both = self.discriminator(torch.cat([audio, estimate]))  # [2 B, C, T]

@@ -19,7 +19,7 @@ class Levels(RAVE):
         super().__init__(preset("tiny", capacity=8, harmonics=0))
         self.honest = honest
 
-    def encode_bands(self, bands: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_learned(self, audio: Tensor, bands: Tensor) -> tuple[Tensor, Tensor]:
         mean = bands.abs().unfold(-1, 16, 16).mean(-1)  # [B, 16, F]
         return 100 * mean + 1, torch.full_like(mean, 0.1)
 
@@ -49,11 +49,11 @@ def test_an_untrained_model_says_nothing(name: str, seed: int) -> None:
 
 
 def test_a_dimension_of_no_divergence_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(bands: Tensor) -> tuple[Tensor, Tensor]:
+    def silent(audio: Tensor, bands: Tensor) -> tuple[Tensor, Tensor]:
         return (one := torch.ones(1, 16, bands.shape[-1] // 16)) - 1, one
 
     model, calls = Levels(3).eval(), []
     decode = model.decode
     monkeypatch.setattr(model, "decode", lambda z, noise=True: calls.append(1) or decode(z, noise))
-    monkeypatch.setattr(model, "encode_bands", silent)
+    monkeypatch.setattr(model, "encode_learned", silent)
     assert latent_use.dimensions_used(model, sound()) == 0 and len(calls) == 1

@@ -98,7 +98,7 @@ def test_phase_one_of_a_model_with_a_source() -> None:
 
     model, generator = plain.model, drawn(plain, 5)
     target = model.split(audio)
-    mean, std = model.encode_bands(target)
+    mean, std = model.encode_learned(audio, target)
     z = torch.cat([model.controls(audio), model.sample(mean, std, generator)], 1)
     assert (z[:, 0] > 0).all()
     bands, sung = model.decode_bands(z, plain.noise, generator), model.source(z)

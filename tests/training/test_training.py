@@ -340,7 +340,8 @@ def test_latent_statistics_describe_the_training_sound(store, tmp_path):
     model = checkpoint.load_model(tmp_path)
     crops = CropSampler(store, "train", 1024, 64, seed=9)
     with torch.no_grad():
-        rows = model.encode_bands(model.split(crops.batch(0).audio))[0].transpose(1, 2).flatten(0, 1)
+        audio = crops.batch(0).audio
+        rows = model.encode_learned(audio, model.split(audio))[0].transpose(1, 2).flatten(0, 1)
     spread = rows.std(0)
     assert ((model.latent_mean - rows.mean(0)).abs() < 0.5 * spread).all()
     variances = ((rows - model.latent_mean) @ model.latent_pca.T).var(0)
