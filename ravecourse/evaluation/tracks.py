@@ -83,11 +83,16 @@ def _periods(frames: Tensor, sample_rate: int, low: float, high: float) -> tuple
     """The pitch that fits each frame `[N, window]` best, `[N]` in Hz, and its periodicity `[N]`."""
     longest, shortest = int(sample_rate / low), math.ceil(sample_rate / high)
     n_fft = 2 * frames.shape[1]
-    alike = periods.likeness(frames, periods.power_spectrum(frames, n_fft), longest, n_fft)
-    height = periods.peaks(alike, shortest)
+    frames = frames - frames.mean(1, keepdim=True)
+    lags = torch.arange(longest + 2).expand(len(frames), -1)
+    alike = periods.likeness(frames, periods.power_spectrum(frames, n_fft), lags, n_fft)
+    height = periods.peaks(alike)
+    height[:, : shortest - 1] = 0.0
     best = height.amax(1, keepdim=True)
     place = ((height > 0) & (height >= BEST_SHARE * best)).int().argmax(1, keepdim=True)
-    return (sample_rate / periods.exact_period(alike, place)).float(), height.gather(1, place)[:, 0]
+    beside = place + torch.arange(3)  # the lag at `place`, which is one longer, between two others
+    hertz = sample_rate / periods.exact_period(alike.gather(1, beside), beside)
+    return hertz.float(), height.gather(1, place)[:, 0]
 
 
 def pitch_following(reference: Tensor, output: Tensor, sample_rate: int) -> float | None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ravecourse.config import ModelConfig
 
-from .periods import evened_likeness, exact_period, likeness, peaks, power_spectrum, top_near
+from .periods import evened_likeness, exact_period, likeness, peaks, power_spectrum
 
 PERIODS = 2.5  # of the lowest pitch in a window
 PERIODIC = 0.35  # least evened likeness of neighbouring periods in a frame with a pitch
@@ -19,6 +19,7 @@ OCTAVE_COST = 0.015  # in likeness, of a period twice as long: two periods repea
 TREBLE_HZ = 1000.0  # above it the pitch analysis hears 6 dB less an octave
 FULL_SCALE_DB = 100.0  # of an RMS of 1, as Pd's env~ counts: 0 is silence
 FAINTEST_DB = 30.0  # no pitch is looked for below
+REACH = 8  # samples, at most, from the best period of the evened sound to that of the sound itself
 
 
 def note_to_hertz(note: Tensor) -> Tensor:
@@ -33,9 +34,9 @@ def pitch_and_loudness(
     cost: Tensor,
     treble: Tensor,
     taper: Tensor,
-    shortest: int,
+    near: Tensor,
     n_fft: int,
-    sample_rate: int,
+    highest_note: float,
     full_scale_db: float = FULL_SCALE_DB,  # TorchScript reads constants of a module as arguments only
     periodic: float = PERIODIC,
     faintest_db: float = FAINTEST_DB,
@@ -48,22 +49,24 @@ def pitch_and_loudness(
     Args:
         windows: [N, W], the mixed sound; power: [N, W], its squares, averaged over channels.
         weights: [W], of the squares in the loudness, with a sum of 1.
-        cost: [longest], of each period from 1 sample on, in likeness; treble, taper: as `evened_likeness`.
-        shortest: period in samples that is searched.
-        n_fft: W + longest + 2 or more, so that no lag that is read wraps around.
+        cost: [longest], of each period from 1 sample on, in likeness.
+        treble, taper: as `evened_likeness`.
+        near: [L], how far from the best period of the evened sound its exact one is looked for, in samples.
+        n_fft: W + longest + 2 + the last of `near`, or more, so that no lag that is read wraps around.
+        highest_note: MIDI note number of a period of one sample.
     Returns:
         [N, 2]: MIDI note number, 0 where there is no pitch; dB from 0 (silence), 100 for an RMS of 1.
     Source: the cost of an octave is Boersma's (IFA Proceedings 17, 1993). Notebook: 03, 05.
     """
     level = 10.0 * torch.log10((power * weights).sum(1) + 1e-10) + full_scale_db
-    spectrum = power_spectrum(windows, n_fft)
-    height = peaks(evened_likeness(spectrum, treble, taper, n_fft), shortest)
+    sound = windows - windows.mean(1, keepdim=True)
+    spectrum = power_spectrum(sound, n_fft)
+    height = peaks(evened_likeness(spectrum, treble, taper, n_fft))
     place = (height - cost).argmax(1, keepdim=True)
-    best = height.gather(1, place)
-    alike = likeness(windows, spectrum, cost.size(0), n_fft)
-    hertz = sample_rate / exact_period(alike, top_near(alike, place))
-    pitched = (best[:, 0] >= periodic) & (level > faintest_db)
-    note = torch.where(pitched, 69.0 + 12.0 * torch.log2(hertz / 440.0), torch.zeros_like(hertz))
+    pitched = (height.gather(1, place)[:, 0] >= periodic) & (level > faintest_db)
+    lags = place + 1 + near
+    period = exact_period(likeness(sound, spectrum, lags, n_fft), lags)
+    note = torch.where(pitched, highest_note - 12.0 * torch.log2(period), 0.0)
     return torch.stack([note.to(level.dtype), level], 1)
 
 
@@ -76,6 +79,8 @@ def hold(notes: Tensor, last: Tensor) -> Tensor:
         [B, F]; 0 only where no pitch has come yet.
     Notebook: 03, 05.
     """
+    if notes.size(1) == 1:  # a stream of single frames: quicker, and the same
+        return torch.where(notes > 0, notes, last)
     notes = torch.cat([last, notes], 1)
     places = torch.arange(notes.size(1), device=notes.device)
     latest = torch.where(notes > 0, places, torch.zeros_like(places)).cummax(1)[0]
@@ -97,15 +102,18 @@ class Controls(nn.Module):
     cost: Tensor
     treble: Tensor
     taper: Tensor
+    near: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.sample_rate, self.hop_length = config.sample_rate, config.hop_length
+        self.hop_length = config.hop_length
         self.longest = math.ceil(config.sample_rate / config.lowest_hz)
-        self.shortest = max(int(config.sample_rate / config.highest_hz), 2)
+        shortest = max(int(config.sample_rate / config.highest_hz), 2)
+        self.highest_note = 69.0 + 12.0 * math.log2(config.sample_rate / 440.0)
         self.window = math.ceil(PERIODS * config.sample_rate / config.lowest_hz)
+        reach = min(REACH, shortest // 2) + 1
         self.n_fft = 2 * scipy.fft.next_fast_len(
-            (self.window + self.longest) // 2 + 1, real=True
+            (self.window + self.longest + reach) // 2 + 1, real=True
         )  # odd lengths are slow
         self.lookahead_frames = 0 if config.causal else self.window // 2 // config.hop_length
         self.lookahead = self.lookahead_frames * config.hop_length
@@ -113,7 +121,9 @@ class Controls(nn.Module):
         hann = torch.hann_window(self.window, periodic=False)
         self.register_buffer("weights", hann / hann.sum(), persistent=False)
         octaves = torch.log2(torch.arange(1, self.longest + 1))
+        octaves[: shortest - 1] = math.inf  # these periods are not looked for
         self.register_buffer("cost", OCTAVE_COST * octaves, persistent=False)
+        self.register_buffer("near", torch.arange(-reach, reach + 1), persistent=False)
         hertz = torch.arange(self.n_fft // 2 + 1) * (config.sample_rate / self.n_fft)
         self.register_buffer("treble", 1.0 / (1.0 + hertz / TREBLE_HZ), persistent=False)
         shares = 1.0 - torch.arange(self.longest + 2) / self.window
@@ -140,9 +150,9 @@ class Controls(nn.Module):
             self.cost.to(rows.device),
             self.treble.to(rows.device),
             self.taper.to(rows.device),
-            self.shortest,
+            self.near.to(rows.device),
             self.n_fft,
-            self.sample_rate,
+            self.highest_note,
         )
         return found.view(len(audio), frames, 2).to(audio.device)
 

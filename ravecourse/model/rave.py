@@ -16,8 +16,8 @@ from ravecourse.errors import RaveCourseError
 from .controls import Controls
 from .layers import Conv, NoiseSynth, activation, conv, dilated_unit, mod_sigmoid, upconv
 from .pqmf import PQMF
-from .spectral_encoder import SpectralEncoder
 from .source import Source, ramp_of, rms_of, scaled, swell
+from .spectral_encoder import SpectralEncoder
 
 
 def encoder_v1(config: ModelConfig) -> nn.Sequential:

@@ -37,7 +37,7 @@ def rms_of(loudness: Tensor, full_scale_db: float = FULL_SCALE_DB) -> Tensor:
 
     Notebook: 04.
     """
-    return (torch.pow(10.0, loudness / 20.0) - 1.0).clamp(min=0.0) * 10.0 ** (-full_scale_db / 20.0)
+    return torch.expm1(loudness * (math.log(10.0) / 20.0)).clamp(min=0.0) * 10.0 ** (-full_scale_db / 20.0)
 
 
 def ramp_of(steps: int) -> Tensor:
@@ -63,7 +63,8 @@ def swell(rms: Tensor, before: Tensor, ramp: Tensor, headroom: float = HEADROOM)
 
 def harmonic_amplitudes(
     features: Tensor,
-    latents: Tensor,
+    hertz: Tensor,
+    rms: Tensor,
     number: Tensor,
     sample_rate: int,
     highest_share: float = HIGHEST_SHARE,  # TorchScript reads constants of a module as arguments only
@@ -71,32 +72,38 @@ def harmonic_amplitudes(
     """The amplitude of each harmonic, as the network and the loudness ask.
 
     Args:
-        features: [B, F, C * harmonics], the network's output; latents: [B, F, 2 or more], pitch and loudness first.
+        features: [B, F, C * harmonics], the network's output.
+        hertz: [B, F, 1], the pitch, 0 for none; rms: [B, F, 1], of the loudness.
         number: [harmonics], 1 and on.
     Returns:
-        [B, F, C * harmonics]; 0 for harmonics above .45 times the sample rate, and for pitches below 20 Hz.
+        [B, F, C * harmonics]; 0 for harmonics above .45 times the sample rate, and where there is no pitch.
     Notebook: 04.
     """
-    hertz = audible_hertz(latents[..., :1])
-    heard = (hertz > 0) & (hertz * number < highest_share * sample_rate)  # [B, F, harmonics]
-    return mod_sigmoid(features) * rms_of(latents[..., 1:2]) * heard.repeat(1, 1, features.size(2) // number.size(0))
+    harmonics = hertz * number
+    heard = (harmonics > 0) & (harmonics < highest_share * sample_rate)  # [B, F, harmonics]
+    return mod_sigmoid(features) * (rms * heard).repeat(1, 1, features.size(2) // number.size(0))
 
 
-def glide(hertz: Tensor, before: Tensor, hop_length: int, sample_rate: int) -> Tensor:
+def glide_times(hop_length: int, sample_rate: int) -> tuple[Tensor, Tensor]:
+    """What `glide` multiplies a pitch by, and the change of a pitch: [hop_length] each, in seconds, float64. Notebook: 04."""
+    sample = torch.arange(1, hop_length + 1, dtype=torch.float64)
+    return sample / sample_rate, sample * (sample + 1.0) / (2.0 * hop_length * sample_rate)
+
+
+def glide(hertz: Tensor, before: Tensor, time: Tensor, bend: Tensor) -> Tensor:
     """Cycles since the end of the frame before, at each sample, of a pitch that moves in a straight line.
 
     Args:
         hertz: [B, F], reached at the end of each frame, float64: a phase adds up for as long as a stream runs.
         before: [B, 1], at the end of the frame before them. Out of 0, which is silence, a pitch does not glide.
+        time, bend: `glide_times`.
     Returns:
         [B, F, hop_length], float64.
     Notebook: 04.
     """
-    sample = torch.arange(1, hop_length + 1, device=hertz.device, dtype=torch.float64)
     start = torch.cat([before, hertz[:, : hertz.size(1) - 1]], 1)
     start = torch.where(start > 0, start, hertz)
-    slope = (hertz - start)[..., None]
-    return (start[..., None] * sample + slope * sample * (sample + 1.0) / (2.0 * hop_length)) / sample_rate
+    return start[..., None] * time + (hertz - start)[..., None] * bend
 
 
 def sum_of_harmonics(cycles: Tensor, before: Tensor, amplitudes: Tensor, number: Tensor, ramp: Tensor) -> Tensor:
@@ -156,13 +163,15 @@ class Source(nn.Module):
         """[B, D, F] to the amplitude of each harmonic at the end of each frame, [B, C * harmonics, F]."""
         rows = latents.transpose(1, 2)
         features = self.net(scaled(rows).transpose(1, 2)).transpose(1, 2)
-        return harmonic_amplitudes(features, rows, self.number, self.sample_rate).transpose(1, 2)
+        hertz, rms = audible_hertz(rows[..., :1]), rms_of(rows[..., 1:2])
+        return harmonic_amplitudes(features, hertz, rms, self.number, self.sample_rate).transpose(1, 2)
 
     def cycles(self, latents: Tensor) -> Tensor:
         """The phase of the fundamental at each sample, in periods from 0 to 1: [B, D, F] to [B, F, hop]."""
         notes = latents[:, 0].cpu() if latents.device.type == "mps" else latents[:, 0]  # which has no float64
         hertz = audible_hertz(notes.double())  # [B, F]
-        inside = glide(hertz, torch.zeros_like(hertz[:, :1]), self.hop_length, self.sample_rate)
+        time, bend = (times.to(hertz.device) for times in glide_times(self.hop_length, self.sample_rate))
+        inside = glide(hertz, torch.zeros_like(hertz[:, :1]), time, bend)
         ends = inside[..., -1].cumsum(1)
         begins = torch.cat([torch.zeros_like(ends[:, :1]), ends[:, :-1]], 1)
         return ((begins[..., None] + inside) % 1.0).to(latents.device, latents.dtype)

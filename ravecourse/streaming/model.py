@@ -152,9 +152,9 @@ class StreamingRAVE(nn.Module):
         if self.named == 0:
             return self.synthesis(self.heads(self.trunk(full)))
         full = torch.cat([rows[..., :2], full], 2)  # pitch, loudness, learned
-        bands = self.heads(self.trunk(source.scaled(full)), self.swell(full[..., 1]))
-        made = self.synthesis(bands).transpose(1, 2)
-        sung = self.source(full).transpose(1, 2)
+        scaled, rms = source.scaled(full), source.rms_of(full[..., 1:2])
+        made = self.synthesis(self.heads(self.trunk(scaled), self.swell(rms[..., 0]))).transpose(1, 2)
+        sung = self.source(scaled, full[..., :1], rms).transpose(1, 2)
         return (self.bands_wait(made) + self.source_wait(sung)).transpose(1, 2)
 
     def forward(self, audio: Tensor) -> Tensor:

@@ -28,11 +28,12 @@ class StreamControls(nn.Module):
     cost: Tensor
     treble: Tensor
     taper: Tensor
+    near: Tensor
 
     def __init__(self, offline: Controls) -> None:
         super().__init__()
-        self.sample_rate, self.hop_length, self.window = offline.sample_rate, offline.hop_length, offline.window
-        self.shortest, self.n_fft = offline.shortest, offline.n_fft
+        self.hop_length, self.window = offline.hop_length, offline.window
+        self.n_fft, self.highest_note = offline.n_fft, offline.highest_note
         self.delay_out = offline.lookahead_frames
         self.keep = max(self.window - self.hop_length, 0)
         self.register_buffer("past", torch.zeros(1, 2, self.keep))  # the mixed sound and its power
@@ -41,6 +42,7 @@ class StreamControls(nn.Module):
         self.register_buffer("cost", offline.cost.clone())
         self.register_buffer("treble", offline.treble.clone())
         self.register_buffer("taper", offline.taper.clone())
+        self.register_buffer("near", offline.near.clone())
         self.pending = self.delay_out  # frames still to come that stand before the start
 
     @torch.jit.export
@@ -68,9 +70,9 @@ class StreamControls(nn.Module):
             self.cost,
             self.treble,
             self.taper,
-            self.shortest,
+            self.near,
             self.n_fft,
-            self.sample_rate,
+            self.highest_note,
         ).view(batch, frames, 2)
         if self.pending > 0:
             before = min(self.pending, frames)
@@ -105,11 +107,10 @@ class StreamSwell(nn.Module):
         self.wait.reset()
         self.rms = torch.zeros_like(self.rms)
 
-    def forward(self, loudness: Tensor) -> Tensor:
-        """Loudness in dB, [B, F], to factors as rows [B, F * steps, 1]."""
-        if self.rms.size(0) != loudness.size(0):
-            self.rms = torch.zeros([loudness.size(0), 1], dtype=loudness.dtype, device=loudness.device)
-        rms = source.rms_of(loudness)
+    def forward(self, rms: Tensor) -> Tensor:
+        """RMS of the loudness, [B, F], to factors as rows [B, F * steps, 1]."""
+        if self.rms.size(0) != rms.size(0):
+            self.rms = torch.zeros([rms.size(0), 1], dtype=rms.dtype, device=rms.device)
         factors = source.swell(rms, self.rms, self.ramp)
         self.rms = rms[:, rms.size(1) - 1 :]
         return self.wait(factors[..., None])
@@ -127,6 +128,8 @@ class StreamSource(nn.Module):
 
     number: Tensor
     ramp: Tensor
+    time: Tensor
+    bend: Tensor
     phase: Tensor
     hertz: Tensor
     amplitudes: Tensor
@@ -138,6 +141,9 @@ class StreamSource(nn.Module):
         self.net, delay = convert_sequence(offline.net, 0)
         self.delay_out = delay * self.hop_length
         self.wait = Delay(delay, 2)
+        time, bend = source.glide_times(self.hop_length, self.sample_rate)
+        self.register_buffer("time", time)
+        self.register_buffer("bend", bend)
         self.register_buffer("number", offline.number.clone())
         self.register_buffer("ramp", offline.ramp.clone())
         self.register_buffer("phase", torch.zeros(1, 1, dtype=torch.float64))  # in periods, 0 to 1
@@ -153,21 +159,23 @@ class StreamSource(nn.Module):
         self.hertz = torch.zeros_like(self.hertz)
         self.amplitudes = torch.zeros_like(self.amplitudes)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Rows [B, F, D], pitch and loudness first, to sound [B, C, F * hop]."""
-        batch, frames = latents.size(0), latents.size(1)
+    def forward(self, scaled: Tensor, note: Tensor, rms: Tensor) -> Tensor:
+        """Rows of `source.scaled` latents [B, F, D], the note and the RMS of the loudness [B, F, 1], to sound [B, C, F * hop]."""
+        batch, frames = scaled.size(0), scaled.size(1)
         if self.phase.size(0) != batch:
-            self.phase = torch.zeros([batch, 1], dtype=torch.float64, device=latents.device)
-            self.hertz = torch.zeros([batch, 1], dtype=torch.float64, device=latents.device)
-            self.amplitudes = torch.zeros([batch, 1, self.channels * self.harmonics], device=latents.device)
-        features = self.net(source.scaled(latents))
-        named = self.wait(latents[..., :2])
-        amplitudes = source.harmonic_amplitudes(features, named, self.number, self.sample_rate)
-        hertz = source.audible_hertz(named[..., 0].double())
-        inside = source.glide(hertz, self.hertz, self.hop_length, self.sample_rate)
+            self.phase = torch.zeros([batch, 1], dtype=torch.float64, device=scaled.device)
+            self.hertz = torch.zeros([batch, 1], dtype=torch.float64, device=scaled.device)
+            self.amplitudes = torch.zeros([batch, 1, self.channels * self.harmonics], device=scaled.device)
+        features = self.net(scaled)
+        note, rms = self.wait(torch.cat([note, rms], 2)).chunk(2, 2)
+        hertz = source.audible_hertz(note[..., 0].double())
+        amplitudes = source.harmonic_amplitudes(
+            features, hertz[..., None].to(rms.dtype), rms, self.number, self.sample_rate
+        )
+        inside = source.glide(hertz, self.hertz, self.time, self.bend)
         ends = self.phase + inside[..., -1].cumsum(1)
         begins = torch.cat([self.phase, ends[:, : frames - 1]], 1)
-        cycles = ((begins[..., None] + inside) % 1.0).to(latents.dtype)
+        cycles = ((begins[..., None] + inside) % 1.0).to(rms.dtype)
         before = torch.cat([self.amplitudes, amplitudes[:, : frames - 1]], 1)
         sung = source.sum_of_harmonics(
             cycles.flatten(0, 1), before.flatten(0, 1), amplitudes.flatten(0, 1), self.number, self.ramp
