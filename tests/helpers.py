@@ -86,7 +86,7 @@ def realistic(model: RAVE, seed: int = 0) -> RAVE:
         hook.remove()
 
     if model.source is not None:
-        model.source.net[-1].bias.sub_(2.0)  # 64 harmonics of full size would drown the bands
+        model.source.net[-1].bias.sub_(2.5)  # 64 harmonics of full size would drown the bands
     size = model.config.latent_size
     model.latent_mean.copy_(0.3 * torch.randn(size, generator=generator))
     model.latent_pca.copy_(torch.linalg.qr(torch.randn(size, size, generator=generator))[0])

@@ -28,7 +28,7 @@ def log_mel(windows: Tensor, hann: Tensor, filters: Tensor, faintest: float = FA
     Notebook: 03.
     """
     spectrum = torch.view_as_real(torch.fft.rfft(windows * hann))
-    magnitude = spectrum.square().sum(-1).sqrt()
+    magnitude = (spectrum.square().sum(-1) + 1e-22).sqrt()  # so that silence has a gradient, 0
     return torch.log10(torch.matmul(magnitude, filters) + faintest) * 0.8 + 2.0
 
 
@@ -52,7 +52,7 @@ class SpectralEncoder(nn.Module):
         self.window = 2 * round(WINDOW_SECONDS * config.sample_rate / 2)
         self.lookahead_frames = 0 if config.causal else self.window // 2 // config.hop_length
         self.lookahead = self.lookahead_frames * config.hop_length
-        hann = torch.hann_window(self.window)
+        hann = torch.hann_window(self.window + 2, periodic=False)[1:-1]  # without the zeros at its ends
         self.register_buffer("hann", 2.0 * hann / hann.sum(), persistent=False)
         filters = melscale_fbanks(
             self.window // 2 + 1, 0.0, config.sample_rate / 2, config.mel_bands, config.sample_rate

@@ -76,6 +76,7 @@ class StreamingRAVE(nn.Module):
             self.spectral = StreamSpectralEncoder(model.spectral_encoder)
             _keep_projected_mean(self.spectral.net, pca[:learned], torch.zeros_like(mean))
             spectral_delay = self.spectral.delay_out
+            _order_weights(self.spectral.net, 1, precision)
         if model.controls is not None:
             self.controls = StreamControls(model.controls)
             controls_delay = self.controls.delay_out
