@@ -16,7 +16,7 @@ from ravecourse.model import RAVE, source
 from .convert import convert_sequence
 from .heads import StreamHeads
 from .layers import Delay, StreamAnalysis, StreamConv, StreamNothing, StreamSequence, StreamSynthesis, StreamUpConv
-from .source import StreamControls, StreamSource, StreamSwell
+from .source import StreamControls, StreamNoSource, StreamSource, StreamSwell
 from .spectral import StreamSpectralEncoder
 
 PRECISIONS = ("float32", "bfloat16")
@@ -90,7 +90,7 @@ class StreamingRAVE(nn.Module):
         self.synthesis = StreamSynthesis(model.pqmf, model.channels, self.heads.delay_out)
         _order_weights(self.encoder, model.hop_length // model.config.n_bands, precision)
         _order_weights(self.trunk, 1, precision)
-        self.source: StreamSource | StreamNothing = StreamNothing()
+        self.source: StreamSource | StreamNoSource = StreamNoSource()
         self.swell: StreamSwell | StreamNothing = StreamNothing()
         source_delay = self.synthesis.delay_out
         if model.source is not None:

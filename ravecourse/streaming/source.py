@@ -185,3 +185,15 @@ class StreamSource(nn.Module):
         self.amplitudes = amplitudes[:, frames - 1 :]
         sung = sung.view(batch, frames, self.channels, self.hop_length)
         return sung.transpose(1, 2).reshape(batch, self.channels, frames * self.hop_length)
+
+
+class StreamNoSource(nn.Module):
+    """Stands where a model has no source. Notebook: 07."""
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """There is nothing to forget. Notebook: 07."""
+
+    def forward(self, scaled: Tensor, note: Tensor, rms: Tensor) -> Tensor:
+        """As `StreamSource.forward`: no channel of sound."""
+        return torch.zeros([scaled.size(0), 0, 0], dtype=scaled.dtype, device=scaled.device)

@@ -72,3 +72,17 @@ def test_it_scripts_and_a_change_of_batch_starts_anew() -> None:
     audio = sound(model, batch=2)
     scripted(audio[:1])
     torch.testing.assert_close(scripted(audio), StreamSpectralEncoder(model.spectral_encoder)(audio), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("harmonics", [0, 64])
+@pytest.mark.parametrize("mel_bands", [0, 80])
+def test_every_combination_scripts(mel_bands: int, harmonics: int) -> None:
+    model = RAVE(preset("tiny", mel_bands=mel_bands, harmonics=harmonics)).eval()
+    stream, audio = StreamingRAVE(model), sound(model)
+    stream.heads.noise_scale.fill_(0)
+    scripted = torch.jit.script(stream)
+    with torch.no_grad():
+        wanted = model(audio, noise=False)
+        got = torch.cat([scripted(part) for part in blocks(audio, (3, 5), model.hop_length)], 2)
+    delay = stream.delay_samples
+    torch.testing.assert_close(got[..., delay:], wanted[..., : wanted.shape[-1] - delay], rtol=0, atol=1e-5)
