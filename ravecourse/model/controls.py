@@ -15,7 +15,8 @@ from .periods import evened_likeness, exact_period, likeness, peaks, power_spect
 
 PERIODS = 2.5  # of the lowest pitch in a window
 PERIODIC = 0.35  # least evened likeness of neighbouring periods in a frame with a pitch
-OCTAVE_COST = 0.015  # in likeness, of a period twice as long: two periods repeat as exactly as one
+STAYS = 0.03  # in likeness, the advantage of a period near the last one
+OCTAVE_COST = 0.03  # in likeness, of a period twice as long: two periods repeat as exactly as one
 TREBLE_HZ = 1000.0  # above it the pitch analysis hears 6 dB less an octave
 FULL_SCALE_DB = 100.0  # of an RMS of 1, as Pd's env~ counts: 0 is silence
 FAINTEST_DB = 30.0  # no pitch is looked for below
@@ -27,47 +28,84 @@ def note_to_hertz(note: Tensor) -> Tensor:
     return 440.0 * torch.exp2((note - 69.0) / 12.0)
 
 
+def follow(
+    height: Tensor,
+    heard: Tensor,
+    cost: Tensor,
+    notes: Tensor,
+    last: Tensor,
+    periodic: float = PERIODIC,  # TorchScript reads constants of a module as arguments only
+    stays: float = STAYS,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The best period of each frame, where one close to that of the frame before has an advantage.
+
+    Without it the choice flickers where two periods are about equally good, and each flicker breaks the tone.
+
+    Args:
+        height: [B, F, longest], `peaks` of each frame; heard: [B, F], whether it is loud enough.
+        cost: [longest], as `pitch_and_loudness`; notes: [longest], the MIDI note number of each period.
+        last: [B, 1], the note of the frame before the first, 0 for none.
+    Returns:
+        the place of the best period [B, F], whether it is a pitch [B, F], and the last note [B, 1].
+    Notebook: 05.
+    """
+    places: list[Tensor] = []
+    pitched: list[Tensor] = []
+    for f in range(height.size(1)):
+        score = height[:, f] - cost + stays * ((notes - last).abs() < 0.5)
+        place = score.argmax(1, keepdim=True)
+        found = heard[:, f : f + 1] & (height[:, f].gather(1, place) >= periodic)
+        last = torch.where(found, notes[place], last)
+        places.append(place)
+        pitched.append(found)
+    return torch.cat(places, 1), torch.cat(pitched, 1), last
+
+
 def pitch_and_loudness(
     windows: Tensor,
     power: Tensor,
     weights: Tensor,
     cost: Tensor,
+    notes: Tensor,
     treble: Tensor,
     taper: Tensor,
     near: Tensor,
     n_fft: int,
     highest_note: float,
-    full_scale_db: float = FULL_SCALE_DB,  # TorchScript reads constants of a module as arguments only
-    periodic: float = PERIODIC,
+    last: Tensor,
+    full_scale_db: float = FULL_SCALE_DB,
     faintest_db: float = FAINTEST_DB,
-) -> Tensor:
-    """The pitch and the loudness of windows of sound.
+) -> tuple[Tensor, Tensor]:
+    """The pitch and the loudness of windows of sound that follow one another.
 
     Pitch is the period after which the sound repeats itself most exactly, where a period twice as long has to be better
-    by the cost of an octave. Loudness is the weighted RMS.
+    by the cost of an octave, and another than that of the frame before by a little. Loudness is the weighted RMS.
 
     Args:
-        windows: [N, W], the mixed sound; power: [N, W], its squares, averaged over channels.
+        windows: [B, F, W], the mixed sound; power: [B, F, W], its squares, averaged over channels.
         weights: [W], of the squares in the loudness, with a sum of 1.
-        cost: [longest], of each period from 1 sample on, in likeness.
+        cost: [longest], of each period from 1 sample on, in likeness; notes: [longest], their MIDI note numbers.
         treble, taper: as `evened_likeness`.
         near: [L], how far from the best period of the evened sound its exact one is looked for, in samples.
         n_fft: W + longest + 2 + the last of `near`, or more, so that no lag that is read wraps around.
         highest_note: MIDI note number of a period of one sample.
+        last: [B, 1], as `follow`.
     Returns:
-        [N, 2]: MIDI note number, 0 where there is no pitch; dB from 0 (silence), 100 for an RMS of 1.
+        [B, F, 2]: MIDI note number, 0 where there is no pitch; dB from 0 (silence), 100 for an RMS of 1. And the `last`
+        of the next windows.
     Source: the cost of an octave is Boersma's (IFA Proceedings 17, 1993). Notebook: 03, 05.
     """
-    level = 10.0 * torch.log10((power * weights).sum(1) + 1e-10) + full_scale_db
-    sound = windows - windows.mean(1, keepdim=True)
+    batch, frames = windows.size(0), windows.size(1)
+    level = 10.0 * torch.log10((power * weights).sum(2) + 1e-10) + full_scale_db
+    sound = windows.flatten(0, 1)
+    sound = sound - sound.mean(1, keepdim=True)
     spectrum = power_spectrum(sound, n_fft)
     height = peaks(evened_likeness(spectrum, treble, taper, n_fft))
-    place = (height - cost).argmax(1, keepdim=True)
-    pitched = (height.gather(1, place)[:, 0] >= periodic) & (level > faintest_db)
-    lags = place + 1 + near
-    period = exact_period(likeness(sound, spectrum, lags, n_fft), lags)
+    place, pitched, last = follow(height.view(batch, frames, -1), level > faintest_db, cost, notes, last)
+    lags = place.view(-1, 1) + 1 + near
+    period = exact_period(likeness(sound, spectrum, lags, n_fft), lags).view(batch, frames)
     note = torch.where(pitched, highest_note - 12.0 * torch.log2(period), 0.0)
-    return torch.stack([note.to(level.dtype), level], 1)
+    return torch.stack([note.to(level.dtype), level], 2), last
 
 
 def hold(notes: Tensor, last: Tensor) -> Tensor:
@@ -100,6 +138,7 @@ class Controls(nn.Module):
 
     weights: Tensor
     cost: Tensor
+    notes: Tensor
     treble: Tensor
     taper: Tensor
     near: Tensor
@@ -124,6 +163,8 @@ class Controls(nn.Module):
         octaves[: shortest - 1] = math.inf  # these periods are not looked for
         self.register_buffer("cost", OCTAVE_COST * octaves, persistent=False)
         self.register_buffer("near", torch.arange(-reach, reach + 1), persistent=False)
+        notes = self.highest_note - 12.0 * torch.log2(torch.arange(1, self.longest + 1))
+        self.register_buffer("notes", notes, persistent=False)
         hertz = torch.arange(self.n_fft // 2 + 1) * (config.sample_rate / self.n_fft)
         self.register_buffer("treble", 1.0 / (1.0 + hertz / TREBLE_HZ), persistent=False)
         shares = 1.0 - torch.arange(self.longest + 2) / self.window
@@ -142,19 +183,21 @@ class Controls(nn.Module):
         if both.device.type == "mps":  # it has no float64
             both = both.cpu()
         windows = both.unfold(2, self.window, self.hop_length)[:, :, :frames]  # [B, 2, F, W]
-        rows = windows.transpose(0, 1).reshape(2, -1, self.window)
-        found = pitch_and_loudness(
-            rows[0],
-            rows[1],
-            self.weights.to(rows.device),
-            self.cost.to(rows.device),
-            self.treble.to(rows.device),
-            self.taper.to(rows.device),
-            self.near.to(rows.device),
+        mixed, power = windows.unbind(1)  # [B, F, W] each
+        found, _ = pitch_and_loudness(
+            mixed,
+            power,
+            self.weights.to(both.device),
+            self.cost.to(both.device),
+            self.notes.to(both.device),
+            self.treble.to(both.device),
+            self.taper.to(both.device),
+            self.near.to(both.device),
             self.n_fft,
             self.highest_note,
+            torch.zeros_like(both[:, 0, :1]),
         )
-        return found.view(len(audio), frames, 2).to(audio.device)
+        return found.to(audio.device)
 
     def forward(self, audio: Tensor) -> Tensor:
         """[B, C, T], T a multiple of the hop, to [B, 2, F]: MIDI note (held where there is none) and loudness in dB."""

@@ -23,9 +23,11 @@ class StreamControls(nn.Module):
     """
 
     past: Tensor
+    followed: Tensor
     last: Tensor
     weights: Tensor
     cost: Tensor
+    notes: Tensor
     treble: Tensor
     taper: Tensor
     near: Tensor
@@ -37,9 +39,11 @@ class StreamControls(nn.Module):
         self.delay_out = offline.lookahead_frames
         self.keep = max(self.window - self.hop_length, 0)
         self.register_buffer("past", torch.zeros(1, 2, self.keep))  # the mixed sound and its power
+        self.register_buffer("followed", torch.zeros(1, 1))  # what the choice of the next period begins with
         self.register_buffer("last", torch.zeros(1, 1))  # note number of the last pitch
         self.register_buffer("weights", offline.weights.clone())
         self.register_buffer("cost", offline.cost.clone())
+        self.register_buffer("notes", offline.notes.clone())
         self.register_buffer("treble", offline.treble.clone())
         self.register_buffer("taper", offline.taper.clone())
         self.register_buffer("near", offline.near.clone())
@@ -49,6 +53,7 @@ class StreamControls(nn.Module):
     def reset(self) -> None:
         """Forget the past. Notebook: 07."""
         self.past = torch.zeros_like(self.past)
+        self.followed = torch.zeros_like(self.followed)
         self.last = torch.zeros_like(self.last)
         self.pending = self.delay_out
 
@@ -57,23 +62,25 @@ class StreamControls(nn.Module):
         batch, frames = audio.size(0), audio.size(2) // self.hop_length
         if self.past.size(0) != batch:
             self.past = torch.zeros([batch, 2, self.keep], dtype=audio.dtype, device=audio.device)
+            self.followed = torch.zeros([batch, 1], dtype=audio.dtype, device=audio.device)
             self.last = torch.zeros([batch, 1], dtype=audio.dtype, device=audio.device)
             self.pending = self.delay_out
         both = torch.cat([self.past, torch.stack([audio.mean(1), audio.square().mean(1)], 1)], 2)
         self.past = both[..., both.size(2) - self.keep :]
         windows = both.unfold(2, self.window, self.hop_length)  # [B, 2, F, W]
-        rows = windows.transpose(0, 1).reshape(2, batch * frames, self.window)
-        found = controls.pitch_and_loudness(
-            rows[0],
-            rows[1],
+        found, self.followed = controls.pitch_and_loudness(
+            windows[:, 0],
+            windows[:, 1],
             self.weights,
             self.cost,
+            self.notes,
             self.treble,
             self.taper,
             self.near,
             self.n_fft,
             self.highest_note,
-        ).view(batch, frames, 2)
+            self.followed,
+        )
         if self.pending > 0:
             before = min(self.pending, frames)
             found = torch.cat([torch.zeros_like(found[:, :before]), found[:, before:]], 1)
