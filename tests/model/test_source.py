@@ -9,6 +9,7 @@ from helpers import realistic, tone
 
 from ravecourse.config import preset
 from ravecourse.model import RAVE, Controls, source
+from ravecourse.model import controls as analysis
 from ravecourse.model.controls import hold, note_to_hertz
 
 RATE, HOP = 48000, 256
@@ -148,3 +149,51 @@ def test_the_source_does_not_move_what_has_none() -> None:
     driven = RAVE(preset("tiny"), 5).state_dict()
     same = [name for name in plain if name.startswith("encoder")]
     assert same and all(torch.equal(plain[name], driven[name]) for name in same)
+
+
+def two_periods(advantage: torch.Tensor) -> torch.Tensor:
+    """Heights of peaks [1, F, 960] at the lags 200 and 300, the second higher by `advantage` [F]."""
+    height = torch.zeros(1, len(advantage), 960)
+    height[..., 199] = 0.8
+    height[..., 299] = 0.8 + advantage
+    return height
+
+
+def chosen(height: torch.Tensor, last: torch.Tensor | None = None) -> tuple[list[int], torch.Tensor]:
+    ear = Controls(preset("tiny"))
+    heard = torch.ones(height.shape[:2], dtype=torch.bool)
+    last = torch.zeros(1, 1) if last is None else last
+    place, pitched, last = analysis.follow(height, heard, ear.cost, ear.notes, last)
+    assert pitched.all()
+    return (place[0] + 1).tolist(), last
+
+
+def test_two_periods_that_are_about_equally_good_do_not_flicker() -> None:
+    equal = float(analysis.OCTAVE_COST * math.log2(300 / 200))
+    sway = equal + 0.8 * analysis.STAYS * torch.tensor([-1.0, 1.0] * 20)
+    lags, _ = chosen(two_periods(sway))
+    assert lags == [200] * 40
+    lags, _ = chosen(two_periods(sway.flip(0)))
+    assert lags == [300] * 40
+    lags, _ = chosen(two_periods(equal + 1.2 * analysis.STAYS * torch.tensor([-1.0, 1.0] * 20)))
+    assert lags == [200, 300] * 20  # where another is clearly better, it is taken
+
+
+@pytest.mark.parametrize("cut", [1, 7, 39])
+def test_the_choice_goes_on_where_it_was(cut: int) -> None:
+    height = two_periods(0.05 * torch.randn(40, generator=torch.Generator().manual_seed(0)))
+    whole, end = chosen(height)
+    first, last = chosen(height[:, :cut])
+    second, last = chosen(height[:, cut:], last)
+    assert first + second == whole and torch.equal(last, end)
+    assert set(whole) == {200, 300}
+
+
+def test_what_is_no_pitch_leaves_the_last_note() -> None:
+    ear = Controls(preset("tiny"))
+    height = two_periods(torch.zeros(4))
+    height[:, 1] *= 0.1  # not periodic
+    heard = torch.tensor([[True, True, False, True]])
+    _, pitched, last = analysis.follow(height, heard, ear.cost, ear.notes, torch.zeros(1, 1))
+    assert pitched.tolist() == [[True, False, False, True]]
+    assert float(last) == pytest.approx(69 + 12 * math.log2(48000 / 200 / 440), abs=1e-4)
