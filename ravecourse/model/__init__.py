@@ -7,9 +7,8 @@ from .latent import ALIVE_NATS, LatentStatistics, fidelity_table, kl_divergence,
 from .layers import Conv, NoiseSynth, Residual, UpConv, filter_frames, mod_sigmoid
 from .pqmf import PQMF, cosine_modulated_bank, kaiser_prototype, refined_prototype
 from .rave import RAVE, DecoderV1, DecoderV2
-from .receptive_fields import input_interval, receptive_field
+from .receptive_fields import receptive_field
 from .source import Source
-from .spectral_encoder import SpectralEncoder
 
 __all__ = [
     "ALIVE_NATS",
@@ -24,7 +23,6 @@ __all__ = [
     "NoiseSynth",
     "Residual",
     "Source",
-    "SpectralEncoder",
     "UpConv",
     "checkpoint",
     "controls",
@@ -32,7 +30,6 @@ __all__ = [
     "fidelity_table",
     "filter_frames",
     "kaiser_prototype",
-    "input_interval",
     "kl_divergence",
     "latent",
     "layers",

@@ -6,7 +6,7 @@ Notebook: 07.
 import torch
 from torch import Tensor, nn
 
-from ravecourse.model import SpectralEncoder, spectral_encoder
+from ravecourse.model import spectral_encoder
 
 from .convert import convert_sequence
 
@@ -25,7 +25,7 @@ class StreamSpectralEncoder(nn.Module):
     hann: Tensor
     filters: Tensor
 
-    def __init__(self, offline: SpectralEncoder) -> None:
+    def __init__(self, offline: spectral_encoder.SpectralEncoder) -> None:
         super().__init__()
         self.hop_length, self.window = offline.hop_length, offline.window
         self.net, self.delay_out = convert_sequence(offline.net, offline.lookahead_frames)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ravecourse.config import ModelConfig, preset
-from ravecourse.model import RAVE, SpectralEncoder
+from ravecourse.model import RAVE
+from ravecourse.model.spectral_encoder import SpectralEncoder
 
 HOP = 256
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from ravecourse.config import preset
-from ravecourse.model import Conv, input_interval
+from ravecourse.model import Conv, receptive_fields
 
 from .feedback import Verdict, ask, compare, exercise, together
 
@@ -72,7 +72,7 @@ def hop_and_frames(hop: Any, frames: Any, numbers: Any) -> Verdict:
 def receptive_field(steps: Any) -> Verdict:
     """Judge the predicted receptive field of the stack in exercise 3.2. Notebook: 03."""
     layers = (Conv(1, 1, kernel, dilation=dilation, stride=stride) for kernel, dilation, stride in STACK)
-    first, last = input_interval(nn.Sequential(*layers), (0, 0))
+    first, last = receptive_fields.input_interval(nn.Sequential(*layers), (0, 0))
     return compare(
         steps,
         last - first + 1,
