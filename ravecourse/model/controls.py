@@ -96,6 +96,8 @@ def pitch_and_loudness(
     Source: the cost of an octave is Boersma's (IFA Proceedings 17, 1993). Notebook: 03, 05.
     """
     batch, frames = windows.size(0), windows.size(1)
+    if frames == 0:
+        return torch.zeros([batch, 0, 2], dtype=windows.dtype, device=windows.device), last
     level = 10.0 * torch.log10((power * weights).sum(2) + 1e-10) + full_scale_db
     sound = windows.flatten(0, 1)
     sound = sound - sound.mean(1, keepdim=True)

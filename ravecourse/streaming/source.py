@@ -68,6 +68,9 @@ class StreamControls(nn.Module):
         both = torch.cat([self.past, torch.stack([audio.mean(1), audio.square().mean(1)], 1)], 2)
         self.past = both[..., both.size(2) - self.keep :]
         windows = both.unfold(2, self.window, self.hop_length)  # [B, 2, F, W]
+        before = min(self.pending, frames)  # windows of which offline has none: nothing may be remembered of them
+        self.pending -= before
+        windows = windows[:, :, before:]
         found, self.followed = controls.pitch_and_loudness(
             windows[:, 0],
             windows[:, 1],
@@ -81,10 +84,8 @@ class StreamControls(nn.Module):
             self.highest_note,
             self.followed,
         )
-        if self.pending > 0:
-            before = min(self.pending, frames)
-            found = torch.cat([torch.zeros_like(found[:, :before]), found[:, before:]], 1)
-            self.pending -= before
+        if before > 0:
+            found = torch.cat([torch.zeros([batch, before, 2], dtype=found.dtype, device=found.device), found], 1)
         notes = controls.hold(found[..., 0], self.last)
         self.last = notes[:, frames - 1 :]
         return torch.stack([notes, found[..., 1]], 2)
