@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ravecourse.config import ModelConfig
 
+from .layers import frame_windows
 from .periods import evened_likeness, exact_period, likeness, peaks, power_spectrum
 
 PERIODS = 2.5  # of the lowest pitch in a window
@@ -178,13 +179,10 @@ class Controls(nn.Module):
 
         Notebook: 05.
         """
-        frames = audio.shape[2] // self.hop_length
         both = torch.stack([audio.mean(1), audio.square().mean(1)], 1)  # [B, 2, T]
-        past = self.window - self.hop_length - self.lookahead
-        both = nn.functional.pad(both, (max(past, 0), self.lookahead))[..., max(-past, 0) :]
         if both.device.type == "mps":  # it has no float64
             both = both.cpu()
-        windows = both.unfold(2, self.window, self.hop_length)[:, :, :frames]  # [B, 2, F, W]
+        windows = frame_windows(both, self.window, self.hop_length, self.lookahead)  # [B, 2, F, W]
         mixed, power = windows.unbind(1)  # [B, F, W] each
         found, _ = pitch_and_loudness(
             mixed,

@@ -158,6 +158,20 @@ def filter_frames(response: Tensor, noise: Tensor, first_lag: int) -> Tensor:
     return filtered
 
 
+def frame_windows(sound: Tensor, window: int, hop_length: int, lookahead: int) -> Tensor:
+    """The window of each frame, which ends `lookahead` samples after it; outside the sound there is silence.
+
+    Args:
+        sound: [B, C, T], T a multiple of the hop.
+    Returns:
+        [B, C, T / hop_length, window].
+    Notebook: 03.
+    """
+    past = window - hop_length - lookahead
+    sound = F.pad(sound, (past, lookahead))  # where `past` is below 0, the beginning is cut off
+    return sound.unfold(2, window, hop_length)
+
+
 class NoiseSynth(nn.Module):
     """White noise, filtered anew in every frame as the decoder asks: breath, bow, attack.
 

@@ -9,7 +9,7 @@ from torchaudio.functional import melscale_fbanks
 
 from ravecourse.config import ModelConfig
 
-from .layers import Conv, activation, conv
+from .layers import Conv, activation, conv, frame_windows
 
 WINDOW_SECONDS = 2048 / 48000  # long enough to tell the partials of a low note apart
 WIDTH = 64
@@ -71,9 +71,7 @@ class SpectralEncoder(nn.Module):
 
     def heard(self, audio: Tensor) -> Tensor:
         """The log-mel spectrum of each frame: [B, C, T], T a multiple of the hop, to [B, C * mels, F]. Notebook: 03."""
-        past = self.window - self.hop_length - self.lookahead
-        padded = nn.functional.pad(audio, (max(past, 0), self.lookahead))[..., max(-past, 0) :]
-        windows = padded.unfold(2, self.window, self.hop_length)[:, :, : audio.shape[2] // self.hop_length]
+        windows = frame_windows(audio, self.window, self.hop_length, self.lookahead)  # [B, C, F, W]
         return log_mel(windows, self.hann, self.filters).transpose(2, 3).flatten(1, 2)
 
     def forward(self, audio: Tensor) -> Tensor:

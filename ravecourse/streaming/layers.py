@@ -153,6 +153,37 @@ class Delay(nn.Module):
         return x[:, : x.size(1) - self.length]
 
 
+class StreamWindows(nn.Module):
+    """`frame_windows` over blocks, late by its look-ahead; what is remembered is the sound of one window.
+
+    Args:
+        window, hop_length: in samples; a window shorter than the hop leaves out what comes before it in the hop.
+        channels: of the sound.
+    Notebook: 07.
+    """
+
+    past: Tensor
+
+    def __init__(self, window: int, hop_length: int, channels: int) -> None:
+        super().__init__()
+        self.window, self.hop_length = window, hop_length
+        self.keep, self.skip = max(window - hop_length, 0), max(hop_length - window, 0)
+        self.register_buffer("past", torch.zeros(1, channels, self.keep))
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Forget the past. Notebook: 07."""
+        self.past = torch.zeros_like(self.past)
+
+    def forward(self, sound: Tensor) -> Tensor:
+        """[B, C, T], T a multiple of the hop, to [B, C, T / hop, window]."""
+        if self.past.size(0) != sound.size(0):
+            self.past = torch.zeros([sound.size(0), sound.size(1), self.keep], dtype=sound.dtype, device=sound.device)
+        sound = torch.cat([self.past, sound], 2)
+        self.past = sound[..., sound.size(2) - self.keep :]
+        return sound[..., self.skip :].unfold(2, self.window, self.hop_length)
+
+
 class StreamActivation(nn.LeakyReLU):
     """LeakyReLU, which remembers nothing. Notebook: 07."""
 

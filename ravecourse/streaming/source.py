@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ravecourse.model import Controls, Source, controls, source
 
 from .convert import convert_sequence
-from .layers import Delay
+from .layers import Delay, StreamWindows
 
 
 class StreamControls(nn.Module):
@@ -22,7 +22,6 @@ class StreamControls(nn.Module):
     Notebook: 07.
     """
 
-    past: Tensor
     followed: Tensor
     last: Tensor
     weights: Tensor
@@ -34,11 +33,10 @@ class StreamControls(nn.Module):
 
     def __init__(self, offline: Controls) -> None:
         super().__init__()
-        self.hop_length, self.window = offline.hop_length, offline.window
+        self.hop_length = offline.hop_length
         self.n_fft, self.highest_note = offline.n_fft, offline.highest_note
         self.delay_out = offline.lookahead_frames
-        self.keep = max(self.window - self.hop_length, 0)
-        self.register_buffer("past", torch.zeros(1, 2, self.keep))  # the mixed sound and its power
+        self.windows = StreamWindows(offline.window, offline.hop_length, 2)  # of the mixed sound and its power
         self.register_buffer("followed", torch.zeros(1, 1))  # what the choice of the next period begins with
         self.register_buffer("last", torch.zeros(1, 1))  # note number of the last pitch
         self.register_buffer("weights", offline.weights.clone())
@@ -52,7 +50,7 @@ class StreamControls(nn.Module):
     @torch.jit.export
     def reset(self) -> None:
         """Forget the past. Notebook: 07."""
-        self.past = torch.zeros_like(self.past)
+        self.windows.reset()
         self.followed = torch.zeros_like(self.followed)
         self.last = torch.zeros_like(self.last)
         self.pending = self.delay_out
@@ -60,17 +58,13 @@ class StreamControls(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         """[B, C, T], T a multiple of the hop, to rows [B, T / hop, 2]: MIDI note and loudness in dB."""
         batch, frames = audio.size(0), audio.size(2) // self.hop_length
-        if self.past.size(0) != batch:
-            self.past = torch.zeros([batch, 2, self.keep], dtype=audio.dtype, device=audio.device)
+        if self.last.size(0) != batch:
             self.followed = torch.zeros([batch, 1], dtype=audio.dtype, device=audio.device)
             self.last = torch.zeros([batch, 1], dtype=audio.dtype, device=audio.device)
             self.pending = self.delay_out
-        both = torch.cat([self.past, torch.stack([audio.mean(1), audio.square().mean(1)], 1)], 2)
-        self.past = both[..., both.size(2) - self.keep :]
-        windows = both.unfold(2, self.window, self.hop_length)  # [B, 2, F, W]
         before = min(self.pending, frames)  # windows of which offline has none: nothing may be remembered of them
         self.pending -= before
-        windows = windows[:, :, before:]
+        windows = self.windows(torch.stack([audio.mean(1), audio.square().mean(1)], 1))[:, :, before:]  # [B, 2, F, W]
         found, self.followed = controls.pitch_and_loudness(
             windows[:, 0],
             windows[:, 1],

@@ -86,3 +86,24 @@ def test_every_combination_scripts(mel_bands: int, harmonics: int) -> None:
         got = torch.cat([scripted(part) for part in blocks(audio, (3, 5), model.hop_length)], 2)
     delay = stream.delay_samples
     torch.testing.assert_close(got[..., delay:], wanted[..., : wanted.shape[-1] - delay], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("rate", [8000, 16000, 96000])
+def test_windows_shorter_or_longer_than_a_hop(rate: int, causal: bool, sizes: tuple[int, ...]) -> None:
+    model = RAVE(preset("small", sample_rate=rate, causal=causal)).eval()
+    assert model.controls is not None and model.spectral_encoder is not None
+    assert (
+        (model.controls.window > model.hop_length)
+        == (model.spectral_encoder.window > model.hop_length)
+        == (rate > 48000)
+    )
+    stream, audio = StreamingRAVE(model), sound(model)
+    delay = stream.encode_delay_frames
+    with torch.no_grad():
+        wanted = model.encode(audio)[0]
+        for _ in range(2):
+            got = torch.cat([stream.encode(part) for part in blocks(audio, sizes, model.hop_length)], 2)
+            torch.testing.assert_close(got[..., delay:], wanted[..., : FRAMES - delay], rtol=0, atol=1e-5)
+            stream.reset()
