@@ -35,6 +35,7 @@ ENCODER = [
     (1, 8, 4, 16),  # two units, 4 taps for a stride of 2
     (1, 16, 3, 3),  # the means alone, without the standard deviations
 ]
+EAR = [(1, 80, 1, 64), (1, 64, 1, 64), (1, 64, 1, 3)]  # 80 mel bands to the means of the learned latents
 DECODER = [
     (1, 5, 3, 16),  # pitch, loudness and three learned latents
     (1, 16, 2, 8 * 2),  # a transposed convolution gives `stride` rows from two neighbours
@@ -51,7 +52,7 @@ SOURCE = [(1, 5, 3, 64), (1, 64, 1, 64), (1, 64, 1, 64)]  # up to the amplitudes
 
 
 def test_layers_are_counted_as_by_hand() -> None:
-    by_hand = [BANK, *ENCODER, *DECODER, BANK, *SOURCE]
+    by_hand = [BANK, *ENCODER, *EAR, *DECODER, BANK, *SOURCE]
     for causal in (False, True):
         found = floor.layers(floor.untrained(preset("tiny", causal=causal, **SMALL)))
         assert [(x.rows, x.module.inputs, x.module.taps, len(x.module.bias)) for x in found] == by_hand
@@ -90,7 +91,7 @@ def test_floor_prints_its_tables(capsys: pytest.CaptureFixture[str], monkeypatch
     floor.main(["low_latency", "tiny", "--layers", "tiny", "--seconds", "0.05"])
     said = capsys.readouterr().out
     assert "low_latency" in said and "tiny causal" in said and "low_latency causal" not in said
-    assert "trunk." in said and "all 31 layers" in said
+    assert "trunk." in said and "all 34 layers" in said
 
 
 def test_low_latency_is_low() -> None:
