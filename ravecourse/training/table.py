@@ -18,6 +18,7 @@ COLUMNS = (
     "loss",
     "spectral",
     "spectral_bands",
+    "mel",
     "kl",
     "beta",
     "adversarial",

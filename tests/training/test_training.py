@@ -300,20 +300,45 @@ def test_who_moves_when(every):
 
 def test_weights_of_the_losses_count_once():
     """The decoder's loss is its parts, each times its weight."""
-    config = plans(feature_matching_weight=7.0, adversarial_weight=3.0)
+    config = plans(feature_matching_weight=7.0, adversarial_weight=3.0, mel_weight=5.0)
     learner = Learner(TINY, config, CPU)
     audio = 0.1 * torch.randn(2, 1, 1024, generator=torch.Generator().manual_seed(0))
     one = learner.autoencoder_step(audio, 2, torch.Generator().manual_seed(1))
     beta = (config.beta_start * config.beta) ** 0.5  # half way up a geometric ramp of 4
     assert one["loss"].item() == pytest.approx(
-        (one["spectral"] + one["spectral_bands"] + beta * one["kl"]).item(), rel=1e-5
+        (one["spectral"] + one["spectral_bands"] + 5 * one["mel"] + beta * one["kl"]).item(), rel=1e-5
     )
     learner.enter_phase_two()
     two = learner.decoder_step(audio, torch.Generator().manual_seed(1))
     assert two["loss"].item() == pytest.approx(
-        (two["spectral"] + two["spectral_bands"] + 3 * two["adversarial"] + 7 * two["feature_matching"]).item(),
+        (
+            two["spectral"]
+            + two["spectral_bands"]
+            + 5 * two["mel"]
+            + 3 * two["adversarial"]
+            + 7 * two["feature_matching"]
+        ).item(),
         rel=1e-5,
     )
+
+
+@pytest.mark.parametrize("turn", ["autoencoder", "decoder", "discriminator"])
+@pytest.mark.parametrize(("share", "means"), [(0.0, 0), (0.25, 1), (0.5, 2), (1.0, 4)])
+def test_a_share_of_each_batch_is_decoded_from_its_means(share, means, turn):
+    """Whatever the draws are, these examples are the same, and the others change."""
+    audio = 0.1 * torch.randn(4, 1, 1024, generator=torch.Generator().manual_seed(0))
+    given = []
+    for seed in (1, 2):
+        learner = Learner(TINY, plans(mean_share=share), CPU)
+        learner.model.decoder.trunk.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].detach()))
+        generator = torch.Generator().manual_seed(seed)
+        if turn == "autoencoder":
+            learner.autoencoder_step(audio, 2, generator)
+        else:
+            learner.enter_phase_two()
+            getattr(learner, f"{turn}_step")(audio, generator)
+    one, other = given
+    assert [torch.equal(a, b) for a, b in zip(one, other, strict=True)] == [n < means for n in range(4)]
 
 
 def test_phase_two_now(store, tmp_path):
