@@ -35,7 +35,6 @@ class TrainingConfig:
     beta: float = 0.1  # weight of the KL divergence at the end of its ramp
     beta_start: float = 0.1
     beta_ramp_steps: int = 0  # geometric ramp from beta_start to beta
-    mean_share: float = 0.0  # of each batch, decoded from the latent means, as an exported model is played
     waveform_steps: int = 0  # the first steps compare waveforms, which lets a small model find pitch
     stft_scales: tuple[int, ...] = (2048, 1024, 512, 256, 128)
     band_stft_scales: tuple[int, ...] = (2048, 1024, 512, 256, 128)
@@ -83,9 +82,8 @@ class TrainingConfig:
                 raise RaveCourseError(f"{name} is {getattr(self, name)}; give 0 (none) or more.")
         if not all(0 <= value < 1 for value in self.adam_betas):
             raise RaveCourseError(f"adam_betas are {self.adam_betas}; give numbers from 0 to below 1.")
-        for name in ("phase_probability", "mean_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise RaveCourseError(f"{name} is {getattr(self, name)}; give a number from 0 to 1.")
+        if not 0 <= self.phase_probability <= 1:
+            raise RaveCourseError(f"phase_probability is {self.phase_probability}; give a number from 0 to 1.")
         if not 0 <= self.seed < 2**63:
             raise RaveCourseError(f"seed is {self.seed}; use a whole number from 0 to 2^63 - 1.")
         if self.batch_size * self.crop_samples > LARGEST_BATCH:

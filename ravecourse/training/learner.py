@@ -191,14 +191,9 @@ class Learner:
         return {"discriminator": loss}
 
     def _encode(self, audio: Tensor, bands: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """What the decoder is given, `[B, named + D, F]`, and means and standard deviations of its learned part.
-
-        The first examples of a batch, `mean_share` of it, are their means and the others draws around them. From draws
-        alone the decoder learns to make noise of their randomness, and is too soft without it, as it is played.
-        """
+        """Latents drawn for the decoder, `[B, named + D, F]`, and means and standard deviations of the learned ones."""
         mean, std = self.model.encode_learned(audio, bands)
-        drawn = torch.arange(len(std), device=std.device) >= round(self.config.mean_share * len(std))
-        latents = self.model.sample(mean, std * drawn[:, None, None], generator)
+        latents = self.model.sample(mean, std, generator)
         if self.model.controls is not None:
             latents = torch.cat([self.model.controls(audio), latents], 1)
         return latents, mean, std

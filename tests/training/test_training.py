@@ -322,25 +322,6 @@ def test_weights_of_the_losses_count_once():
     )
 
 
-@pytest.mark.parametrize("turn", ["autoencoder", "decoder", "discriminator"])
-@pytest.mark.parametrize(("share", "means"), [(0.0, 0), (0.25, 1), (0.5, 2), (1.0, 4)])
-def test_a_share_of_each_batch_is_decoded_from_its_means(share, means, turn):
-    """Whatever the draws are, these examples are the same, and the others change."""
-    audio = 0.1 * torch.randn(4, 1, 1024, generator=torch.Generator().manual_seed(0))
-    given = []
-    for seed in (1, 2):
-        learner = Learner(TINY, plans(mean_share=share), CPU)
-        learner.model.decoder.trunk.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].detach()))
-        generator = torch.Generator().manual_seed(seed)
-        if turn == "autoencoder":
-            learner.autoencoder_step(audio, 2, generator)
-        else:
-            learner.enter_phase_two()
-            getattr(learner, f"{turn}_step")(audio, generator)
-    one, other = given
-    assert [torch.equal(a, b) for a, b in zip(one, other, strict=True)] == [n < means for n in range(4)]
-
-
 def test_phase_two_now(store, tmp_path):
     with pytest.raises(RaveCourseError, match="no checkpoint"):
         quiet(store, tmp_path, TINY, plans(), phase_two_now=True)
