@@ -38,7 +38,6 @@ class TrainingConfig:
     waveform_steps: int = 0  # the first steps compare waveforms, which lets a small model find pitch
     stft_scales: tuple[int, ...] = (2048, 1024, 512, 256, 128)
     band_stft_scales: tuple[int, ...] = (2048, 1024, 512, 256, 128)
-    mel_weight: float = 0.0  # of the mel distance beside the spectral one
     adversarial_weight: float = 1.0
     feature_matching_weight: float = 10.0
     relative_feature_matching: bool = False  # v2: divide by the size of the feature, leave out the first
@@ -72,7 +71,6 @@ class TrainingConfig:
             "beta",
             "beta_start",
             "beta_ramp_steps",
-            "mel_weight",
             "adversarial_weight",
             "feature_matching_weight",
             "gain_db",

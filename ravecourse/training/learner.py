@@ -17,7 +17,7 @@ from ravecourse.runtime import mixed_seed
 
 from . import losses, spectra
 from .discriminator import Discriminator, scores
-from .spectra import MelDistance, SpectralDistance
+from .spectra import SpectralDistance
 
 NOISE_SEED = 1 << 32  # keeps the draws of the noise apart from the draws of the crops
 VALIDATION_SEED = 1 << 33
@@ -44,7 +44,6 @@ class Learner:
         self.discriminator.to(device)
         self.on_signal = SpectralDistance(training_config.stft_scales)
         self.on_bands = SpectralDistance(training_config.band_stft_scales)
-        self.on_mel = MelDistance(training_config.stft_scales, model_config.sample_rate)
         self.phase = 1
         self.noise = model_config.architecture != "v1"  # in v1 the noise synthesiser plays from phase two on
         trained = [p for part in training_config.trained_parts for p in self._parameters(part)]
@@ -107,45 +106,33 @@ class Learner:
         return {name: value.detach() for name, value in found.items()}
 
     def autoencoder_step(self, audio: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Phase one: spectral and mel distance plus beta times the KL divergence, for encoder and decoder.
+        """Phase one: spectral distance plus beta times the KL divergence, for encoder and decoder.
 
-        The first `waveform_steps` compare waveforms in place of spectra; the other distances are then
+        The first `waveform_steps` compare waveforms in place of spectra; "spectral" and "spectral_bands" are then
         only reported.
 
         Source: RAVE (arXiv 2111.05011), section 3.1, equation 5. Notebook: 04.
         """
         config, model = self.config, self.model
         target = model.split(audio)  # [B, C * bands, T / bands]
-        z, mean, std = self._encode(audio, target, generator)
+        mean, std = model.encode_learned(audio, target)  # [B, D, F]
+        z = self._with_controls(audio, model.sample(mean, std, generator))
         estimate, bands = model.decode_both(z, self.noise, generator)
         with torch.set_grad_enabled(step >= config.waveform_steps):
-            found = self._distances(audio, estimate, target, bands)
+            spectral = self.on_signal(audio, estimate)
+            spectral_bands = self.on_bands(target, bands)
         # Published settings of beta count the divergence without its factor of a half.
         kl = 2 * kl_divergence(mean, std).sum()
         beta = losses.beta_at(step, config.beta_start, config.beta, config.beta_ramp_steps)
-        distance = self._weighted(found)
+        distance = spectral + spectral_bands
         if step < config.waveform_steps:
             distance = losses.waveform_distance(target, bands)
         loss = distance + beta * kl
         self._descend(self.optimiser, loss, learning_rate(config, step))
-        return {"loss": loss, **found, "kl": kl}
-
-    def _distances(self, audio: Tensor, estimate: Tensor, target: Tensor, bands: Tensor) -> dict[str, Tensor]:
-        """How far reconstructions are from the recordings, and their bands from the recordings' bands, by name."""
-        with torch.no_grad():
-            asked = self.on_signal.spectra(audio)
-        made = self.on_signal.spectra(estimate)
-        found = {"spectral": self.on_signal(asked, made), "spectral_bands": self.on_bands(target, bands)}
-        if self.config.mel_weight > 0:
-            found["mel"] = self.on_mel(asked, made)
-        return found
-
-    def _weighted(self, distances: dict[str, Tensor]) -> Tensor:
-        distance = distances["spectral"] + distances["spectral_bands"]
-        return distance + self.config.mel_weight * distances["mel"] if "mel" in distances else distance
+        return {"loss": loss, "spectral": spectral, "spectral_bands": spectral_bands, "kl": kl}
 
     def decoder_step(self, audio: Tensor, generator: torch.Generator, rate: float | None = None) -> dict[str, Tensor]:
-        """Phase two, the decoder's turn: spectral, mel, adversarial and feature-matching losses.
+        """Phase two, the decoder's turn: spectral, adversarial and feature-matching losses.
 
         Args:
             rate: learning rate; None for the one that phase two begins with.
@@ -155,20 +142,29 @@ class Learner:
         config, model = self.config, self.model
         with torch.no_grad():
             target = model.split(audio)
-            z, _, _ = self._encode(audio, target, generator)
+            z = self._with_controls(audio, model.sample(*model.encode_learned(audio, target), generator))
             real = self.discriminator(audio)
         estimate, bands = model.decode_both(z, self.noise, generator)
         self.discriminator.requires_grad_(False)  # their gradients would only be thrown away
         fake = self.discriminator(estimate)
-        found = self._distances(audio, estimate, target, bands)
+        spectral, spectral_bands = self.on_signal(audio, estimate), self.on_bands(target, bands)
         adversarial = losses.hinge_generator(scores(fake))
         matching = losses.feature_matching(real, fake, config.relative_feature_matching)
         loss = (
-            self._weighted(found) + config.adversarial_weight * adversarial + config.feature_matching_weight * matching
+            spectral
+            + spectral_bands
+            + config.adversarial_weight * adversarial
+            + config.feature_matching_weight * matching
         )
         self._descend(self.optimiser, loss, config.adversarial_learning_rate if rate is None else rate)
         self.discriminator.requires_grad_(True)
-        return {"loss": loss, **found, "adversarial": adversarial, "feature_matching": matching}
+        return {
+            "loss": loss,
+            "spectral": spectral,
+            "spectral_bands": spectral_bands,
+            "adversarial": adversarial,
+            "feature_matching": matching,
+        }
 
     def discriminator_step(
         self, audio: Tensor, generator: torch.Generator, rate: float | None = None
@@ -181,7 +177,8 @@ class Learner:
         Source: RAVE (arXiv 2111.05011), section 3.1, equation 6. Notebook: 06.
         """
         with torch.no_grad():
-            z, _, _ = self._encode(audio, self.model.split(audio), generator)
+            mean, std = self.model.encode_learned(audio, self.model.split(audio))
+            z = self._with_controls(audio, self.model.sample(mean, std, generator))
             estimate = self.model.decode(z, self.noise, generator)
         both = self.discriminator(torch.cat([audio, estimate]))  # [2 B, C, T]
         halves = [score.chunk(2) for score in scores(both)]
@@ -190,13 +187,10 @@ class Learner:
         self._descend(self.discriminator_optimiser, loss, rate)
         return {"discriminator": loss}
 
-    def _encode(self, audio: Tensor, bands: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Latents drawn for the decoder, `[B, named + D, F]`, and means and standard deviations of the learned ones."""
-        mean, std = self.model.encode_learned(audio, bands)
-        latents = self.model.sample(mean, std, generator)
-        if self.model.controls is not None:
-            latents = torch.cat([self.model.controls(audio), latents], 1)
-        return latents, mean, std
+    def _with_controls(self, audio: Tensor, learned: Tensor) -> Tensor:
+        """The learned latents with the sound's pitch and loudness before them, where the model has a source."""
+        controls = self.model.controls
+        return learned if controls is None else torch.cat([controls(audio), learned], 1)
 
     def _descend(self, optimiser: torch.optim.Adam, loss: Tensor, rate: float) -> None:
         for group in optimiser.param_groups:

@@ -14,7 +14,6 @@ from torchaudio.functional import melscale_fbanks
 from ravecourse.errors import RaveCourseError
 
 FLOOR = 1e-7  # magnitudes below this count as this: keeps the logarithm and its slope finite
-MEL_FLOOR = 1e-5  # the same for magnitudes in mel bands
 QUIET = 1e-3  # a whole batch below this level (-60 dB) is not blown up to full size
 OVERLAP = 4  # hop = window / 4
 
@@ -117,12 +116,12 @@ class SpectralDistance:
         found = [magnitudes(signal, n) for n in self.scales]
         return [Spectrum(m, m.log()) for m in found]
 
-    def __call__(self, target: Tensor | list[Spectrum], estimate: Tensor | list[Spectrum]) -> Tensor:
+    def __call__(self, target: Tensor | list[Spectrum], estimate: Tensor) -> Tensor:
         """The distance of `estimate` from `target`, 0 where equal.
 
         Args:
             target: `[..., T]`, or what `spectra` made of it.
-            estimate: the same shape as the target, or what `spectra` made of it; gradients flow into it.
+            estimate: the same shape as the target; gradients flow into it.
         Returns:
             a scalar.
         Source: see the class. Notebook: 04.
@@ -130,40 +129,8 @@ class SpectralDistance:
         if isinstance(target, Tensor):
             with torch.no_grad():
                 target = self.spectra(target)
-        if isinstance(estimate, Tensor):
-            estimate = self.spectra(estimate)
-        pairs = zip(target, estimate, self.scales, strict=True)
+        pairs = zip(target, self.spectra(estimate), self.scales, strict=True)
         return torch.stack([_compare(t, e, n) for t, e, n in pairs]).sum()
-
-
-class MelDistance:
-    """Multi-scale mel distance: the mean absolute difference of the logarithms of mel spectra, summed over the scales.
-
-    `SpectralDistance` compares single bins, of which most lie high: of 1025, a hundred lie below 2.3 kHz. In mel bands low and
-    high weigh as they do for an ear, and noise is compared by its level in a band and not by the chance of each bin.
-
-    Args:
-        scales: window lengths in samples, as of the spectra that will be compared.
-        sample_rate: Hz.
-    Source: DAC (arXiv 2306.06546), section 3.4. Notebook: 04.
-    """
-
-    def __init__(self, scales: tuple[int, ...], sample_rate: int) -> None:
-        # 80 bands for 2048 samples at 48 kHz, and so many fewer for a coarser spectrum that no band is left without a bin.
-        counts = [max(1, min(80, round(80 * scale / 2048 * 48000 / sample_rate))) for scale in scales]
-        self.filters = [mel_filters(count, scale, sample_rate) for count, scale in zip(counts, scales, strict=True)]
-
-    def __call__(self, target: list[Spectrum], estimate: list[Spectrum]) -> Tensor:
-        """The distance of `estimate` from `target`, which `SpectralDistance.spectra` made: a scalar, 0 where equal.
-
-        Notebook: 04.
-        """
-        found = []
-        for t, e, filters in zip(target, estimate, self.filters, strict=True):
-            filters = filters.to(e.magnitude)
-            logarithms = [(s.magnitude @ filters + MEL_FLOOR).log() for s in (t, e)]
-            found.append((logarithms[0] - logarithms[1]).abs().mean())
-        return torch.stack(found).sum()
 
 
 def mel_filters(n_mels: int, n_fft: int, sample_rate: int) -> Tensor:
@@ -190,5 +157,5 @@ def log_mel_distance(target: Tensor, estimate: Tensor, sample_rate: int) -> Tens
     Notebook: 04.
     """
     filters = mel_filters(80, 2048, sample_rate).to(target)
-    a, b = (torch.log10(magnitudes(x, 2048) @ filters + MEL_FLOOR) for x in (target, estimate))
+    a, b = (torch.log10(magnitudes(x, 2048) @ filters + 1e-5) for x in (target, estimate))
     return (a - b).abs().mean()

@@ -18,7 +18,6 @@ COLUMNS = (
     "loss",
     "spectral",
     "spectral_bands",
-    "mel",
     "kl",
     "beta",
     "adversarial",

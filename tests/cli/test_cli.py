@@ -279,7 +279,7 @@ def test_the_whole_way_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_presets_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = call(capsys, "presets", "tiny", "--no-timing")
-    assert status == 0 and "tiny causal" in out and "0.31 M" in out
+    assert status == 0 and "tiny causal" in out and "0.32 M" in out
 
 
 def test_doctor_answers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,7 +91,7 @@ def test_floor_prints_its_tables(capsys: pytest.CaptureFixture[str], monkeypatch
     floor.main(["low_latency", "tiny", "--layers", "tiny", "--seconds", "0.05"])
     said = capsys.readouterr().out
     assert "low_latency" in said and "tiny causal" in said and "low_latency causal" not in said
-    assert "trunk." in said and "all 30 layers" in said
+    assert "trunk." in said and "all 34 layers" in said
 
 
 def test_low_latency_is_low() -> None:
