@@ -45,7 +45,6 @@ PRESETS: dict[str, ModelConfig] = {
         bias=True,
         harmonics=64,
         mel_bands=80,
-        lowest_hz=65.0,  # a shorter window of the pitch analysis, so that pitch comes sooner
     ),
     "small": ModelConfig(
         preset="small",
