@@ -378,7 +378,9 @@ def test_the_ends_of_the_crossfade_are_one_model_alone(heard):
     quick, _ = heard(3, [*same, (0, "p3-crossfade 1"), *other("b")], 2.0)
     middle, _ = heard(3, [*same, (0, "p3-crossfade 0.5"), *other("b")], 2.0)
     assert (quick - a)[RATE:].abs().max() > 0.003
-    torch.testing.assert_close(middle[RATE:], 0.5**0.5 * (a + quick)[RATE:], rtol=0, atol=1e-2)
+    whole = quick[RATE:].abs() < 0.999  # what is louder than full scale is cut off in the recording
+    assert whole.float().mean() > 0.999
+    torch.testing.assert_close(middle[RATE:][whole], 0.5**0.5 * (a + quick)[RATE:][whole], rtol=0, atol=1e-2)
 
 
 def test_fit_makes_latents_as_large_as_the_models_own(heard, tmp_path, materials):
