@@ -85,7 +85,7 @@ def _periods(frames: Tensor, sample_rate: int, low: float, high: float) -> tuple
     n_fft = 2 * frames.shape[1]
     frames = frames - frames.mean(1, keepdim=True)
     lags = torch.arange(longest + 2).expand(len(frames), -1)
-    alike = periods.likeness(frames, torch.fft.irfft(periods.power_spectrum(frames, n_fft), n_fft), lags)
+    alike = periods.likeness(frames, periods.power_spectrum(frames, n_fft), lags, n_fft)
     height = periods.peaks(alike)
     height[:, : shortest - 1] = 0.0
     best = height.amax(1, keepdim=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ravecourse.config import ModelConfig
 
 from .layers import frame_windows
-from .periods import autocorrelations, evened_likeness, exact_period, likeness, peaks
+from .periods import evened_likeness, exact_period, likeness, peaks, power_spectrum
 
 PERIODS = 2.5  # of the lowest pitch in a window
 PERIODIC = 0.35  # least evened likeness of neighbouring periods in a frame with a pitch
@@ -86,7 +86,7 @@ def pitch_and_loudness(
         windows: [B, F, W], the mixed sound; power: [B, F, W], its squares, averaged over channels.
         weights: [W], of the squares in the loudness, with a sum of 1.
         cost: [longest], of each period from 1 sample on, in likeness; notes: [longest], their MIDI note numbers.
-        treble: as `autocorrelations`; taper: as `evened_likeness`.
+        treble, taper: as `evened_likeness`.
         near: [L], how far from the best period of the evened sound its exact one is looked for, in samples.
         n_fft: W + longest + 2 + the last of `near`, or more, so that no lag that is read wraps around.
         highest_note: MIDI note number of a period of one sample.
@@ -102,11 +102,11 @@ def pitch_and_loudness(
     level = 10.0 * torch.log10((power * weights).sum(2) + 1e-10) + full_scale_db
     sound = windows.flatten(0, 1)
     sound = sound - sound.mean(1, keepdim=True)
-    plain, evened = autocorrelations(sound, treble, n_fft)
-    height = peaks(evened_likeness(evened, taper))
+    spectrum = power_spectrum(sound, n_fft)
+    height = peaks(evened_likeness(spectrum, treble, taper, n_fft))
     place, pitched, last = follow(height.view(batch, frames, -1), level > faintest_db, cost, notes, last)
     lags = place.view(-1, 1) + 1 + near
-    period = exact_period(likeness(sound, plain, lags), lags).view(batch, frames)
+    period = exact_period(likeness(sound, spectrum, lags, n_fft), lags).view(batch, frames)
     note = torch.where(pitched, highest_note - 12.0 * torch.log2(period), 0.0)
     return torch.stack([note.to(level.dtype), level], 2), last
 

@@ -8,59 +8,47 @@ from torch import Tensor, nn
 
 
 def power_spectrum(windows: Tensor, n_fft: int) -> Tensor:
-    """Squared magnitudes of windows [N, W]: [N, n_fft / 2 + 1]; back in time, their autocorrelation. Notebook: 05."""
+    """Squared magnitudes of windows [N, W]: [N, n_fft / 2 + 1]. Notebook: 05."""
     spectrum = torch.fft.rfft(windows, n_fft)
     return (spectrum * spectrum.conj()).real
 
 
-def autocorrelations(windows: Tensor, treble: Tensor, n_fft: int) -> tuple[Tensor, Tensor]:
-    """The autocorrelation of windows, and that of the same sound evened, which is for `evened_likeness`.
-
-    Evened, it has less treble, and the differences between its partials are reduced by a quarter in dB. So one strong
-    partial, a formant of a voice, does not pass for the whole sound, and its period is not taken for that of the note; and
-    noise, whose spectrum is made of many differences, is less like itself.
-
-    Args:
-        windows: [N, W], with a mean of 0.
-        treble: [n_fft / 2 + 1], a factor for the magnitude at each frequency.
-        n_fft: W and the longest lag that is read together, or more, so that no lag wraps around.
-    Returns:
-        [N, n_fft] each: the sum of x(t) x(t + lag) at each lag.
-    Source: Tolonen and Karjalainen, A computationally efficient multipitch analysis model, 2000, section III. Notebook: 05.
-    """
-    power = power_spectrum(windows, n_fft)
-    size = power.sqrt() * treble
-    plain, evened = torch.fft.irfft(torch.stack([power, size * size.sqrt()]), n_fft).unbind()
-    return plain, evened
-
-
-def likeness(windows: Tensor, products: Tensor, lags: Tensor) -> Tensor:
+def likeness(windows: Tensor, power: Tensor, lags: Tensor, n_fft: int) -> Tensor:
     """How alike the two stretches of a window are that lie a lag apart: 1 where one repeats the other exactly.
 
     Args:
         windows: [N, W], with a mean of 0.
-        products: [N, n_fft], their autocorrelation.
+        power: their `power_spectrum`.
         lags: [N, L], in samples.
+        n_fft: W and the longest lag together, or more, so that no lag wraps around.
     Returns:
         [N, L], -1 to 1.
     Source: McLeod and Wyvill, A smarter way to find pitch, ICMC 2005, section 4. Notebook: 05.
     """
+    products = torch.fft.irfft(power, n_fft).gather(1, lags)  # [N, L]: sum of x(t) x(t + lag)
     energy = nn.functional.pad(windows.square().cumsum(1), [1, 0])  # [N, W + 1], up to each sample
     both = energy.gather(1, windows.size(1) - lags) + energy[:, -1:] - energy.gather(1, lags)  # of both stretches
-    return 2.0 * products.gather(1, lags) / both.clamp(min=1e-9)
+    return 2.0 * products / both.clamp(min=1e-9)
 
 
-def evened_likeness(products: Tensor, taper: Tensor) -> Tensor:
-    """As `likeness`, of an evened sound. Where exactly the peaks stand, `likeness` says better.
+def evened_likeness(power: Tensor, treble: Tensor, taper: Tensor, n_fft: int) -> Tensor:
+    """As `likeness`, of the sound with less treble, and with the differences between its partials reduced by a quarter in dB.
+
+    So one strong partial, a formant of a voice, does not pass for the whole sound, and its period is not taken for that of
+    the note; and noise, whose spectrum is made of many differences, is less like itself. Where exactly the peaks stand,
+    `likeness` says better.
 
     Args:
-        products: [N, n_fft], its autocorrelation.
+        power: `power_spectrum` of the windows.
+        treble: [n_fft / 2 + 1], a factor for the magnitude at each frequency.
         taper: [longest + 2], the share of a window that two stretches so far apart have in common.
+        n_fft: W + longest + 2 or more.
     Returns:
         [N, longest + 2], for the lags 0, where it is 1, to longest + 1.
-    Notebook: 05.
+    Source: Tolonen and Karjalainen, A computationally efficient multipitch analysis model, 2000, section III. Notebook: 05.
     """
-    products = products[:, : taper.size(0)]
+    size = power.sqrt() * treble
+    products = torch.fft.irfft(size * size.sqrt(), n_fft)[:, : taper.size(0)]
     return products / (products[:, :1].clamp(min=1e-9) * taper)
 
 

@@ -81,8 +81,7 @@ def harmonic_amplitudes(
     """
     harmonics = hertz * number
     heard = (harmonics > 0) & (harmonics < highest_share * sample_rate)  # [B, F, harmonics]
-    amplitudes = mod_sigmoid(features).unflatten(2, [-1, number.size(0)])  # [B, F, C, harmonics]
-    return (amplitudes * (rms * heard)[:, :, None]).flatten(2)
+    return mod_sigmoid(features) * (rms * heard).repeat(1, 1, features.size(2) // number.size(0))
 
 
 def glide_times(hop_length: int, sample_rate: int) -> tuple[Tensor, Tensor]:
@@ -118,7 +117,7 @@ def sum_of_harmonics(cycles: Tensor, before: Tensor, amplitudes: Tensor, number:
         [N, C, hop].
     Notebook: 04.
     """
-    sines = ((2.0 * math.pi * number)[:, None] * cycles[:, None]).sin_()  # [N, harmonics, hop]
+    sines = (2.0 * math.pi * number[:, None] * cycles[:, None]).sin_()  # [N, harmonics, hop]
     ends = torch.stack([before, amplitudes], 1).view(cycles.size(0), -1, number.size(0))  # [N, 2 C, harmonics]
     old, new = torch.bmm(ends, sines).chunk(2, 1)
     return torch.lerp(old, new, ramp)

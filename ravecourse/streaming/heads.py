@@ -6,7 +6,7 @@ Notebook: 07.
 import torch
 from torch import Tensor, nn
 
-from ravecourse.model import DecoderV1, DecoderV2, NoiseSynth, mod_sigmoid
+from ravecourse.model import DecoderV1, DecoderV2, NoiseSynth, filter_frames, mod_sigmoid
 
 from .convert import convert_conv, convert_sequence
 from .layers import Delay, StreamConv, StreamNothing
@@ -16,7 +16,6 @@ class StreamNoise(nn.Module):
     """The noise synthesiser over rows; `fixed_noise` replaces the random draw by one fixed frame. Notebook: 07."""
 
     transform: Tensor
-    places: Tensor
     fixed: Tensor
 
     def __init__(self, synth: NoiseSynth, delay: int) -> None:
@@ -24,12 +23,8 @@ class StreamNoise(nn.Module):
         self.net, delay_frames = convert_sequence(synth.net, delay)
         self.delay_out = delay_frames * synth.frame
         self.bands, self.n_filter, self.frame = synth.bands, synth.n_filter, synth.frame
+        self.first_lag = synth.first_lag
         self.register_buffer("transform", synth.transform.clone())
-        # For each sample of a frame and each lag the noise it meets; after the frame's last one stands silence. For the
-        # few frames of a block one gather is faster than the loop of `filter_frames`, for many it is slower.
-        shifts = (torch.arange(synth.transform.shape[1]) + synth.first_lag) % self.frame
-        places = torch.arange(self.frame)[:, None] - shifts
-        self.register_buffer("places", torch.where(places < 0, self.frame, places))  # [frame, lags]
         generator = torch.Generator().manual_seed(0)
         self.register_buffer("fixed", 2 * torch.rand(synth.bands, synth.frame, generator=generator) - 1)
         self.fixed_noise = False
@@ -49,8 +44,7 @@ class StreamNoise(nn.Module):
             noise = self.fixed.expand(response.size(0), self.bands, self.frame)
         else:
             noise = 2 * torch.rand([response.size(0), self.bands, self.frame], device=x.device) - 1
-        met = nn.functional.pad(noise, [0, 1])[:, :, self.places]  # [frames, bands, frame, lags]
-        filtered = torch.matmul(met, response[..., None])[..., 0]
+        filtered = filter_frames(response, noise, self.first_lag)
         return filtered.transpose(1, 2).reshape(x.size(0), frames * self.frame, self.bands)
 
 

@@ -46,9 +46,8 @@ class StreamingRAVE(nn.Module):
     Source: arXiv 2204.07064. Notebook: 07.
     """
 
-    basis: Tensor
+    pca: Tensor
     mean: Tensor
-    unused_basis: Tensor
     unused_std: Tensor
     latent_noise_scale: Tensor
 
@@ -103,10 +102,8 @@ class StreamingRAVE(nn.Module):
         self.source_wait = Delay(self.decode_delay_samples - source_delay, model.channels)
         self.delay_samples = self.encode_delay_frames * self.hop_length + self.decode_delay_samples
 
-        basis, mean = _with_named(pca, mean, named)
-        self.register_buffer("basis", basis[:latent_size].clone())  # of what comes in, to what the decoder hears
+        self.register_buffer("pca", pca)
         self.register_buffer("mean", mean)
-        self.register_buffer("unused_basis", basis[latent_size:].clone())
         self.register_buffer("unused_std", model.latent_draw_std[learned:].clone())
         self.register_buffer("latent_noise_scale", torch.zeros(1))
         self.hold = self.encode_delay_frames  # latent frames still to come that stand before the start
@@ -146,17 +143,19 @@ class StreamingRAVE(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [B, latent_size, F] to audio [B, C, F * hop_length]."""
         rows = torch.nan_to_num(latents, 0.0, 0.0, 0.0).transpose(1, 2)
-        scaled = torch.matmul(rows, self.basis) + self.mean
-        unused = self.unused_std.size(0)
+        learned = self.latent_size - self.named
+        full = torch.matmul(rows[..., self.named :], self.pca[:learned]) + self.mean
+        unused = self.pca.size(0) - learned
         if unused > 0:
             noise = torch.randn([rows.size(0), rows.size(1), unused], device=rows.device)
             noise = noise * self.unused_std * self.latent_noise_scale
-            scaled = scaled + torch.matmul(noise, self.unused_basis)
+            full = full + torch.matmul(noise, self.pca[learned:])
         if self.named == 0:
-            return self.synthesis(self.heads(self.trunk(scaled)))
-        rms = source.rms_of(rows[..., 1:2])
+            return self.synthesis(self.heads(self.trunk(full)))
+        full = torch.cat([rows[..., :2], full], 2)  # pitch, loudness, learned
+        scaled, rms = source.scaled(full), source.rms_of(full[..., 1:2])
         made = self.synthesis(self.heads(self.trunk(scaled), self.swell(rms[..., 0]))).transpose(1, 2)
-        sung = self.source(scaled, rows[..., :1], rms).transpose(1, 2)
+        sung = self.source(scaled, full[..., :1], rms).transpose(1, 2)
         return (self.bands_wait(made) + self.source_wait(sung)).transpose(1, 2)
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -193,21 +192,6 @@ def _order_weights(layers: StreamSequence, rows: int, precision: str) -> None:
                     conv.weight = conv.weight.to(torch.bfloat16)
         if isinstance(layer, StreamUpConv):
             rows *= layer.stride
-
-
-def _with_named(pca: Tensor, mean: Tensor, named: int) -> tuple[Tensor, Tensor]:
-    """What undoes the PCA, with pitch and loudness brought to the size of the learned latents beside it.
-
-    Args:
-        pca: [D, D]; mean: [D], of the learned latents. named: 2 with a source, 0 without one.
-    Returns:
-        basis [named + D, named + D] and mean [named + D]: rows of latents times the basis plus the mean are what the
-        decoder hears.
-    """
-    if named == 0:
-        return pca, mean
-    mean = torch.cat([source.scaled(torch.zeros(named)), mean])
-    return torch.block_diag(torch.diag(source.scaled(torch.ones(named)) - mean[:named]), pca), mean
 
 
 def _keep_projected_mean(encoder: StreamSequence, pca: Tensor, mean: Tensor) -> None:
